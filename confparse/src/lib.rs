@@ -1,25 +1,13 @@
 //! `horcm*.conf` and `horcmperm*.conf`: text to typed model with diagnostics, and back.
 //!
 //! The daemon, the commands and `mkconf` all speak of a configuration as a [`Config`]; only this
-//! room knows how it is spelled. [`parse`] never stops at the first mistake: it reads the whole
-//! file and returns every diagnostic with line, column, what was found and what was expected.
-//! Writing a [`Config`] with its `Display` and parsing that again gives the same [`Config`].
-//! The grammar as an administrator reads it is in `docs/horcm.conf.md`.
+//! room knows how it is spelled.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | [`config`] | [`Config`] and its rows: monitor, units, volumes, groups, remotes |
 //! | [`endpoint`] | [`Host`], [`Service`] and [`MonitorAddress`]: who listens where |
 //! | [`device`] | [`CommandDevice`]: every form a command device is written in |
-//! | `lines` | text to lines and words: blanks, comments, line ends |
-//! | `rows` | one line of a section to its typed row |
-//! | `parser` | sections, and which row belongs to which |
-//! | `checks` | what only the whole file can show: duplicates, groups without a peer |
-//! | [`diagnostic`] | [`Diagnostic`], and the bounded list of them |
-//! | [`report`](mod@report) | diagnostics for people: plain lines, or the line with a caret |
-//! | `write` | a [`Config`] as text |
-//! | [`load`](mod@load) | reading a file, bounded, whatever bytes are in it |
-//! | [`permissions`] | `horcmperm*.conf`: which devices the host may see |
 
 pub mod config;
 pub mod device;
