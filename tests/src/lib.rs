@@ -1,1 +1,22 @@
-//! tests
+//! A laboratory: one array and its HORCM instances, in a directory and at an address of their own.
+//!
+//! The demo, the benchmarks and every end-to-end test stand on it, so that all of them speak to
+//! the real binaries over real sockets and files. Labs run side by side: each takes a loopback
+//! address for itself (`127.a.b.c`), on which the seed's port numbers are free.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`address`] | loopback addresses that belong to one lab |
+//! | [`binaries`] | where the built programs are |
+//! | [`run`] | running a command and what came of it |
+//! | [`lab`] | the array, the instances, their environment |
+//! | [`bytes`] | patterns, and comparing two large sparse files |
+
+pub mod address;
+pub mod binaries;
+pub mod bytes;
+pub mod lab;
+pub mod run;
+
+pub use lab::Lab;
+pub use run::Outcome;

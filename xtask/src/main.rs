@@ -1,1 +1,50 @@
-fn main(){}
+//! The project's own tasks: `cargo xtask demo`, `test`, `bench`, `deny`, `dist`.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `demo` | the seed's session, run and verified |
+//! | `check` | everything that must pass: builds, tests, doctests, the demo |
+//! | `tools` | programs of others: found, or installed, or named |
+//! | `cargo` | calling cargo |
+
+mod cargo;
+mod check;
+mod demo;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, Command};
+
+fn main() -> ExitCode {
+    let matches = Command::new("cargo xtask")
+        .about("Tasks of the RAID Manager project")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("demo")
+                .about("Build, run the seed's session from horcmstart to horcmshutdown, verify it")
+                .arg(
+                    Arg::new("keep")
+                        .long("keep")
+                        .action(ArgAction::SetTrue)
+                        .help("Leave array and instances running and print the environment"),
+                ),
+        )
+        .subcommand(Command::new("test").about("Install or name what is needed, run everything"))
+        .subcommand(Command::new("deny").about("Check licences, bans and sources (cargo-deny)"))
+        .get_matches();
+    let result = match matches.subcommand() {
+        Some(("demo", args)) => demo::run(args.get_flag("keep")),
+        Some(("test", _)) => check::test(),
+        Some(("deny", _)) => check::deny(),
+        _ => Err("no such task".into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

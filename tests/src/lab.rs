@@ -1,0 +1,442 @@
+//! One array and its HORCM instances.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    address::Address,
+    binaries,
+    run::{self, Outcome},
+};
+
+/// The samples a user copies, as they are in the source tree.
+const ARRAY: &str = include_str!("../../etc/array-62496.toml");
+const HORCM50: &str = include_str!("../../etc/horcm50.conf");
+const HORCM51: &str = include_str!("../../etc/horcm51.conf");
+
+/// How long any command may take before it counts as hanging.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// An array, instances 50 and 51, and the environment to use them.
+#[derive(Debug)]
+pub struct Lab {
+    dir: TempDir,
+    bin: PathBuf,
+    ip: Ipv4Addr,
+    _address: Option<Address>,
+    array: Option<Child>,
+    instances: Vec<u16>,
+}
+
+impl Lab {
+    /// A lab at an address of its own, from the samples in `etc/`. Nothing runs yet.
+    ///
+    /// # Panics
+    /// When it cannot be set up.
+    #[must_use]
+    pub fn new() -> Self {
+        let address = Address::take().expect("a free loopback address");
+        Self::set_up(address.ip(), Some(address))
+    }
+
+    /// A lab at `127.0.0.1` with the samples unchanged, as a newcomer would run them.
+    ///
+    /// # Panics
+    /// When it cannot be set up.
+    #[must_use]
+    pub fn at_localhost() -> Self {
+        Self::set_up(Ipv4Addr::LOCALHOST, None)
+    }
+
+    fn set_up(ip: Ipv4Addr, address: Option<Address>) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("horcm-lab-")
+            .tempdir()
+            .expect("a directory");
+        let lab = Self {
+            bin: binaries::folder(),
+            dir,
+            ip,
+            _address: address,
+            array: None,
+            instances: Vec::new(),
+        };
+        fs::create_dir_all(lab.root().join("etc")).expect("etc");
+        lab.write_conf("array-62496.toml", ARRAY);
+        lab.write_conf("horcm50.conf", HORCM50);
+        lab.write_conf("horcm51.conf", HORCM51);
+        lab.program("horcm", ["link".as_ref(), lab.links().as_os_str()])
+            .ok();
+        lab
+    }
+
+    /// Writes a file to `etc/`, with `127.0.0.1` become this lab's address.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write_conf(&self, name: &str, text: &str) {
+        let text = text.replace("127.0.0.1", &self.ip.to_string());
+        fs::write(self.conf(name), text).expect("a configuration file");
+    }
+
+    /// The path of a file in `etc/`.
+    #[must_use]
+    pub fn conf(&self, name: &str) -> PathBuf {
+        self.root().join("etc").join(name)
+    }
+
+    /// This lab's address.
+    #[must_use]
+    pub const fn ip(&self) -> Ipv4Addr {
+        self.ip
+    }
+
+    /// `HORCMROOT`.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        self.dir.path().join("horcm")
+    }
+
+    /// The array's directory.
+    #[must_use]
+    pub fn array_dir(&self) -> PathBuf {
+        self.dir.path().join("array")
+    }
+
+    /// A path for a file of the test's own.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Where the command names are linked.
+    #[must_use]
+    pub fn links(&self) -> PathBuf {
+        self.root().join("usr/bin")
+    }
+
+    /// Keeps the directory when the lab ends, and says where it is.
+    pub fn keep(&mut self) -> PathBuf {
+        self.dir.disable_cleanup(true);
+        self.instances.clear();
+        self.array = None;
+        self.dir.path().to_path_buf()
+    }
+
+    /// The environment of every command, beside the one inherited.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, PathBuf)> {
+        vec![("HORCMROOT", self.root())]
+    }
+
+    /// A command by its link name, not yet run, with nothing of CCI's inherited.
+    #[must_use]
+    pub fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(self.links().join(name));
+        self.clean(&mut command);
+        command
+    }
+
+    /// A program of the build folder, not yet run.
+    #[must_use]
+    pub fn binary(&self, name: &str) -> Command {
+        let mut command = Command::new(self.bin.join(name));
+        self.clean(&mut command);
+        command
+    }
+
+    fn clean(&self, command: &mut Command) {
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("HORC") {
+                command.env_remove(name);
+            }
+        }
+        command.envs(self.environment());
+    }
+
+    /// Runs a command for one instance in HOMRCF mode: `lab.cci(51, "pairsplit -g snap")`. Words
+    /// are split at blanks.
+    #[track_caller]
+    pub fn cci(&self, instance: u16, line: &str) -> Outcome {
+        let mut words = line.split_whitespace();
+        let mut command = self.command(words.next().expect("a command"));
+        command
+            .env("HORCMINST", instance.to_string())
+            .env("HORCC_MRCF", "1")
+            .args(words);
+        run::run(command, line.to_string(), b"", LIMIT)
+    }
+
+    /// Runs a program of the build folder: `lab.program("arrayd", ["check", dir])`.
+    #[track_caller]
+    pub fn program<A: AsRef<OsStr>>(
+        &self,
+        name: &str,
+        args: impl IntoIterator<Item = A>,
+    ) -> Outcome {
+        let mut command = self.binary(name);
+        let mut line = name.to_string();
+        for arg in args {
+            line.push(' ');
+            line.push_str(&arg.as_ref().to_string_lossy());
+            command.arg(arg);
+        }
+        run::run(command, line, b"", LIMIT)
+    }
+
+    /// Makes the array's directory from `etc/array-62496.toml`.
+    #[track_caller]
+    pub fn init_array(&self) -> Outcome {
+        let (dir, from) = (self.array_dir(), self.conf("array-62496.toml"));
+        self.program(
+            "arrayd",
+            [
+                "init".as_ref(),
+                dir.as_os_str(),
+                "--from".as_ref(),
+                from.as_os_str(),
+            ],
+        )
+    }
+
+    /// Starts the array and waits until it says that it is ready.
+    ///
+    /// # Panics
+    /// When it ends instead.
+    #[track_caller]
+    pub fn start_array(&mut self) {
+        let log = self.path("arrayd.log");
+        let file = fs::File::create(&log).expect("a log file");
+        let mut command = self.binary("arrayd");
+        command
+            .arg("run")
+            .arg(self.array_dir())
+            .stdin(Stdio::null());
+        command
+            .stdout(file.try_clone().expect("a second handle"))
+            .stderr(file);
+        let mut child = command.spawn().expect("arrayd starts");
+        let said = || fs::read_to_string(&log).unwrap_or_default();
+        until("arrayd is ready", || {
+            let ended = child.try_wait().expect("a child").is_some();
+            assert!(!ended, "arrayd ended instead of becoming ready: {}", said());
+            said().contains("ready")
+        });
+        self.array = Some(child);
+    }
+
+    /// The array's process id while it runs.
+    #[must_use]
+    pub fn array_pid(&self) -> Option<u32> {
+        self.array.as_ref().map(Child::id)
+    }
+
+    /// Kills the array as `kill -9` does, and waits until it is gone.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn kill_array(&mut self) {
+        let mut child = self.array.take().expect("the array runs");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+    }
+
+    /// Stops the array as SIGTERM does, and gives its exit code.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn stop_array(&mut self) -> Option<i32> {
+        let mut child = self.array.take().expect("the array runs");
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it can be told");
+        child.wait().expect("it ends").code()
+    }
+
+    /// `horcmstart` for these instances.
+    #[track_caller]
+    pub fn start(&mut self, instances: &[u16]) -> Outcome {
+        self.instances.extend(instances);
+        self.horcm("horcmstart", instances)
+    }
+
+    /// `horcmshutdown` for these instances.
+    #[track_caller]
+    pub fn shut_down(&mut self, instances: &[u16]) -> Outcome {
+        let outcome = self.horcm("horcmshutdown", instances);
+        self.instances.retain(|n| !instances.contains(n));
+        outcome
+    }
+
+    #[track_caller]
+    fn horcm(&self, name: &str, instances: &[u16]) -> Outcome {
+        let words: Vec<_> = instances.iter().map(ToString::to_string).collect();
+        let mut command = self.command(name);
+        command.args(&words);
+        run::run(command, format!("{name} {}", words.join(" ")), b"", LIMIT)
+    }
+
+    /// The process id of a running horcmd.
+    ///
+    /// # Panics
+    /// When its registration cannot be read.
+    #[must_use]
+    pub fn horcmd_pid(&self, instance: u16) -> Option<u32> {
+        let home = protocol::home::Home::at(self.root());
+        let instance = model::Instance::numbered(instance).expect("an instance");
+        protocol::home::Registration::read(&home, instance)
+            .expect("a readable registration")
+            .map(|registration| registration.pid)
+    }
+
+    /// Kills one horcmd as `kill -9` does and waits until it is gone. It is not our child, so its
+    /// end shows in `/proc` only.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn kill_horcmd(&self, instance: u16) {
+        let pid = self.horcmd_pid(instance).expect("horcmd runs");
+        let raw =
+            rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
+        drop(rustix::process::kill_process(
+            raw,
+            rustix::process::Signal::KILL,
+        ));
+        let gone = || {
+            fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| {
+                stat.rsplit(')')
+                    .next()
+                    .is_some_and(|s| s.trim().starts_with('Z'))
+            })
+        };
+        until("horcmd is gone", gone);
+    }
+
+    /// Writes bytes to an LDEV as a host would.
+    #[track_caller]
+    pub fn write(&self, ldev: u32, offset: u64, bytes: &[u8]) -> Outcome {
+        let mut command = self.binary("arrayd");
+        command
+            .arg("import")
+            .arg(self.array_dir())
+            .arg(ldev.to_string())
+            .arg("-");
+        command.arg("--offset").arg(offset.to_string());
+        run::run(
+            command,
+            format!("arrayd import {ldev} - --offset {offset}"),
+            bytes,
+            LIMIT,
+        )
+    }
+
+    /// Copies a whole LDEV to a file of that name in the lab.
+    #[track_caller]
+    pub fn export(&self, ldev: u32, name: &str) -> PathBuf {
+        let path = self.path(name);
+        let dir = self.array_dir();
+        self.program(
+            "arrayd",
+            [
+                "export".as_ref(),
+                dir.as_os_str(),
+                ldev.to_string().as_ref(),
+                path.as_os_str(),
+            ],
+        )
+        .ok();
+        path
+    }
+
+    /// Copies a file into an LDEV from its first byte on.
+    #[track_caller]
+    pub fn import(&self, ldev: u32, file: &Path) -> Outcome {
+        let dir = self.array_dir();
+        self.program(
+            "arrayd",
+            [
+                "import".as_ref(),
+                dir.as_os_str(),
+                ldev.to_string().as_ref(),
+                file.as_os_str(),
+            ],
+        )
+    }
+
+    /// Bytes of an LDEV.
+    ///
+    /// # Panics
+    /// When the export fails or is short.
+    #[must_use]
+    #[track_caller]
+    pub fn read(&self, ldev: u32, offset: u64, length: usize) -> Vec<u8> {
+        let file = tempfile::NamedTempFile::new_in(self.dir.path()).expect("a file");
+        let mut command = self.binary("arrayd");
+        command
+            .arg("export")
+            .arg(self.array_dir())
+            .arg(ldev.to_string())
+            .arg(file.path());
+        command
+            .arg("--offset")
+            .arg(offset.to_string())
+            .arg("--length")
+            .arg(length.to_string());
+        run::run(command, format!("arrayd export {ldev}"), b"", LIMIT).ok();
+        let bytes = fs::read(file.path()).expect("the exported bytes");
+        assert_eq!(bytes.len(), length, "LDEV {ldev} at {offset}");
+        bytes
+    }
+}
+
+impl Default for Lab {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Lab {
+    /// Ends whatever this lab started, by process id.
+    fn drop(&mut self) {
+        for instance in std::mem::take(&mut self.instances) {
+            if let Some(pid) = self.horcmd_pid(instance)
+                && let Some(pid) = i32::try_from(pid)
+                    .ok()
+                    .and_then(rustix::process::Pid::from_raw)
+            {
+                drop(rustix::process::kill_process(
+                    pid,
+                    rustix::process::Signal::KILL,
+                ));
+            }
+        }
+        if let Some(mut child) = self.array.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// Waits until `condition` holds, asking again and again.
+///
+/// # Panics
+/// After five minutes.
+#[track_caller]
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + LIMIT;
+    while !condition() {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "waited too long until {what}"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+}

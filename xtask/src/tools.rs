@@ -1,0 +1,81 @@
+//! Programs of others that tests use: found, installed when we may, or named.
+
+use std::{env, path::Path, process::Command};
+
+use crate::cargo::{self, Result};
+
+/// A program and the Debian package that brings it.
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+}
+
+const TOOLS: [Tool; 4] = [
+    Tool {
+        program: "mkfs.ext4",
+        package: "e2fsprogs",
+    },
+    Tool {
+        program: "e2fsck",
+        package: "e2fsprogs",
+    },
+    Tool {
+        program: "ip",
+        package: "iproute2",
+    },
+    Tool {
+        program: "unshare",
+        package: "util-linux",
+    },
+];
+
+/// Makes sure that every tool is there: installs the missing ones as root on a Debian-like
+/// system, and names them elsewhere.
+pub fn ensure() -> Result {
+    let missing: Vec<_> = TOOLS.iter().filter(|tool| !found(tool.program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut packages: Vec<_> = missing.iter().map(|tool| tool.package).collect();
+    packages.dedup();
+    if !(is_root() && found("apt-get")) {
+        return Err(format!(
+            "the tests need {}; install them: apt-get install {}",
+            missing
+                .iter()
+                .map(|tool| tool.program)
+                .collect::<Vec<_>>()
+                .join(", "),
+            packages.join(" ")
+        ));
+    }
+    let apt = |args: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .arg("-qq")
+            .args(args);
+        cargo::succeed(command)
+    };
+    apt(&["update"])?;
+    apt(&[
+        &["install", "-y", "--no-install-recommends"],
+        packages.as_slice(),
+    ]
+    .concat())
+}
+
+/// Whether a program is on the path; `sbin` counts too, where ordinary users do not look.
+pub fn found(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(Into::into))
+        .any(|folder| Path::new(&folder).join(program).is_file())
+}
+
+fn is_root() -> bool {
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|id| id.stdout.trim_ascii() == b"0")
+}
