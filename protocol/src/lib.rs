@@ -9,6 +9,24 @@
 //! | [`orders`] | orders of a horcmd to a storage system, and its answers |
 //! | [`codec`] | bodies to bytes and back |
 
+pub mod blocking;
+mod call;
+pub mod caller;
 pub mod codec;
+pub mod endpoint;
+pub mod home;
 pub mod horcm;
+pub mod key;
+mod key_file;
 pub mod orders;
+pub mod registration;
+pub mod request_id;
+
+pub use blocking::BlockingCaller;
+pub use call::{CallError, Kind};
+pub use caller::Caller;
+pub use endpoint::{Endpoint, Incoming, Strangers};
+pub use home::Home;
+pub use key::{Key, KeyId, KeyRing};
+pub use registration::Registration;
+pub use request_id::RequestId;
