@@ -91,7 +91,8 @@ impl FromStr for CommandDevice {
 
     /// Letter case does not matter in keywords and ports, as Windows names are spelled freely.
     fn from_str(word: &str) -> Result<Self, BadWord> {
-        let printable = |c: char| !c.is_whitespace() && !c.is_control();
+        // U+FFFD stands for bytes that were not UTF-8.
+        let printable = |c: char| !c.is_whitespace() && !c.is_control() && c != '\u{fffd}';
         // No form is longer in characters than 63, nor a character in bytes than 4.
         if word.len() > MAX_DEVICE * 4
             || word.chars().count() > MAX_DEVICE
