@@ -50,13 +50,7 @@ pub enum Emulation {
 
 impl Emulation {
     /// Every emulation type.
-    pub const ALL: [Self; 5] = [
-        Self::Open3,
-        Self::Open8,
-        Self::Open9,
-        Self::OpenE,
-        Self::OpenV,
-    ];
+    pub const ALL: [Self; 5] = [Self::Open3, Self::Open8, Self::Open9, Self::OpenE, Self::OpenV];
 
     /// The word, such as `OPEN-3`.
     #[must_use]
@@ -96,8 +90,6 @@ impl FromStr for Emulation {
         Self::ALL
             .into_iter()
             .find(|e| e.word().eq_ignore_ascii_case(word))
-            .ok_or(BadWord::new(
-                "an emulation type: OPEN-3, OPEN-8, OPEN-9, OPEN-E or OPEN-V",
-            ))
+            .ok_or(BadWord::new("an emulation type: OPEN-3, OPEN-8, OPEN-9, OPEN-E or OPEN-V"))
     }
 }

@@ -29,13 +29,7 @@ impl CciError {
     /// A bare code.
     #[must_use]
     pub const fn new(code: Code) -> Self {
-        Self {
-            code,
-            object: None,
-            state: None,
-            cause: None,
-            advice: None,
-        }
+        Self { code, object: None, state: None, cause: None, advice: None }
     }
 
     /// What it was about.

@@ -30,9 +30,7 @@ impl FromStr for GuardType {
             "rwd" => Ok(Self::Rwd),
             "wtd" => Ok(Self::Wtd),
             "svd" => Ok(Self::Svd),
-            _ => Err(BadWord::new(
-                "a guard type: inv (idb), sz0, rwd, wtd or svd",
-            )),
+            _ => Err(BadWord::new("a guard type: inv (idb), sz0, rwd, wtd or svd")),
         }
     }
 }
@@ -54,13 +52,8 @@ pub struct Guard {
 
 impl Guard {
     /// Nothing guarded.
-    pub const NONE: Self = Self {
-        inquiry: false,
-        capacity: false,
-        read: false,
-        write: false,
-        svol: false,
-    };
+    pub const NONE: Self =
+        Self { inquiry: false, capacity: false, read: false, write: false, svol: false };
 
     /// The flags a type sets, a row of the table in `cci` 5.1.
     #[must_use]
@@ -72,35 +65,20 @@ impl Guard {
             GuardType::Wtd => (false, false, false, true, false),
             GuardType::Svd => (false, false, false, false, true),
         };
-        Self {
-            inquiry,
-            capacity,
-            read,
-            write,
-            svol,
-        }
+        Self { inquiry, capacity, read, write, svol }
     }
 
     /// The flags in the order of `GI-C-R-W-S`.
     #[must_use]
     pub const fn flags(self) -> [bool; 5] {
-        [
-            self.inquiry,
-            self.capacity,
-            self.read,
-            self.write,
-            self.svol,
-        ]
+        [self.inquiry, self.capacity, self.read, self.write, self.svol]
     }
 
     /// Whether this guards everything that `other` guards. Raising a guard is always allowed;
     /// lowering it is not while its retention time runs.
     #[must_use]
     pub fn covers(self, other: Self) -> bool {
-        self.flags()
-            .iter()
-            .zip(other.flags())
-            .all(|(mine, theirs)| *mine || !theirs)
+        self.flags().iter().zip(other.flags()).all(|(mine, theirs)| *mine || !theirs)
     }
 }
 
@@ -110,13 +88,7 @@ mod tests {
 
     #[test]
     fn stronger_types_cover_weaker_ones_and_svd_stands_apart() {
-        let order = [
-            GuardType::Inv,
-            GuardType::Sz0,
-            GuardType::Rwd,
-            GuardType::Wtd,
-        ]
-        .map(Guard::of);
+        let order = [GuardType::Inv, GuardType::Sz0, GuardType::Rwd, GuardType::Wtd].map(Guard::of);
         for pair in order.windows(2) {
             assert!(pair[0].covers(pair[1]) && !pair[1].covers(pair[0]));
         }

@@ -124,11 +124,7 @@ impl FromStr for LdevId {
     fn from_str(word: &str) -> Result<Self, BadWord> {
         let hex = |digits: &str| {
             let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
-            if plain {
-                u32::from_str_radix(digits, 16).ok()
-            } else {
-                None
-            }
+            if plain { u32::from_str_radix(digits, 16).ok() } else { None }
         };
         let number = if let Some((cu, ldev)) = word.split_once(':') {
             match (hex(cu), hex(ldev)) {
@@ -140,9 +136,7 @@ impl FromStr for LdevId {
         } else {
             decimal(word, u32::MAX)
         };
-        number
-            .and_then(Self::new)
-            .ok_or(BadWord::new("an LDEV number: decimal, 0x hex or CU:LDEV"))
+        number.and_then(Self::new).ok_or(BadWord::new("an LDEV number: decimal, 0x hex or CU:LDEV"))
     }
 }
 
@@ -192,11 +186,7 @@ impl Instance {
     /// `None` when `number` is above 2047.
     #[must_use]
     pub const fn numbered(number: u16) -> Option<Self> {
-        if number <= Self::MAX {
-            Some(Self(Some(number)))
-        } else {
-            None
-        }
+        if number <= Self::MAX { Some(Self(Some(number))) } else { None }
     }
 
     /// The number, if it has one.
@@ -267,9 +257,7 @@ mod tests {
 
     #[test]
     fn ldev_words_out_of_shape_are_refused() {
-        for word in [
-            "", "-1", "+1", "0x", "100:00", "00:100", "1:2:3", "24h", "262144", " 1",
-        ] {
+        for word in ["", "-1", "+1", "0x", "100:00", "00:100", "1:2:3", "24h", "262144", " 1"] {
             assert!(word.parse::<LdevId>().is_err(), "{word:?}");
         }
     }
@@ -279,10 +267,7 @@ mod tests {
         let fifty: Instance = "50".parse().unwrap();
         assert_eq!(fifty.conf_name(), "horcm50.conf");
         assert_eq!(fifty.process_title(), "horcmd_050");
-        assert_eq!(
-            "5".parse::<Instance>().unwrap().process_title(),
-            "horcmd_05"
-        );
+        assert_eq!("5".parse::<Instance>().unwrap().process_title(), "horcmd_05");
         assert_eq!(fifty.default_service().get(), 31051);
         assert_eq!(Instance::UNNUMBERED.conf_name(), "horcm.conf");
         assert_eq!(Instance::UNNUMBERED.default_service().get(), 31000);

@@ -18,10 +18,7 @@ pub struct PortName {
 
 impl PortName {
     /// `CL1-A`, which `raidscan` scans when told nothing else.
-    pub const CL1_A: Self = Self {
-        cluster: b'1',
-        letter: b'A',
-    };
+    pub const CL1_A: Self = Self { cluster: b'1', letter: b'A' };
 }
 
 impl TryFrom<(u8, u8)> for PortName {
@@ -54,12 +51,7 @@ impl FromStr for PortName {
 
 impl fmt::Display for PortName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "CL{}-{}",
-            char::from(self.cluster),
-            char::from(self.letter)
-        )
+        write!(f, "CL{}-{}", char::from(self.cluster), char::from(self.letter))
     }
 }
 
@@ -131,17 +123,9 @@ mod tests {
 
     #[test]
     fn port_words_out_of_range_are_refused() {
-        for word in [
-            "",
-            "CL0-A",
-            "CLH-A",
-            "CL1-S",
-            "CL1A",
-            "CL1-A-",
-            "CL1-A-255",
-            "CL1-A-1x",
-            "é1-A-",
-        ] {
+        for word in
+            ["", "CL0-A", "CLH-A", "CL1-S", "CL1A", "CL1-A-", "CL1-A-255", "CL1-A-1x", "é1-A-"]
+        {
             assert!(word.parse::<PortAddress>().is_err(), "{word:?}");
         }
     }

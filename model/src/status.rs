@@ -96,8 +96,6 @@ impl FromStr for PairStatus {
             .iter()
             .copied()
             .find(|status| status.word().eq_ignore_ascii_case(word))
-            .ok_or(BadWord::new(
-                "a pair status: smpl, copy, rcpy, pair, psus, psue, ssus",
-            ))
+            .ok_or(BadWord::new("a pair status: smpl, copy, rcpy, pair, psus, psue, ssus"))
     }
 }
