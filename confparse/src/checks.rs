@@ -33,11 +33,7 @@ impl Mark {
     /// The line and its n-th word.
     fn find<'t>(self, text: &'t str, n: usize) -> Option<(Line<'t>, Word<'t>)> {
         let start = usize::try_from(self.start).ok()?;
-        let line = Line {
-            number: self.number,
-            start,
-            text: text.get(start..)?.lines().next()?,
-        };
+        let line = Line { number: self.number, start, text: text.get(start..)?.lines().next()? };
         let word = line.words().nth(n)?;
         Some((line, word))
     }
@@ -69,14 +65,10 @@ pub(crate) fn run(text: &str, config: &Config, marks: &Marks, faults: &mut Diagn
 fn duplicates(text: &str, config: &Config, marks: &Marks, faults: &mut Diagnostics) {
     let state = RandomState::new();
     let key = |at: usize| config.volumes.get(at).map(|v| (&v.group, &v.name));
-    let mut order: Vec<(u64, usize)> = (0..config.volumes.len())
-        .map(|at| (state.hash_one(key(at)), at))
-        .collect();
+    let mut order: Vec<(u64, usize)> =
+        (0..config.volumes.len()).map(|at| (state.hash_one(key(at)), at)).collect();
     order.sort_unstable();
-    for same_hash in order
-        .chunk_by(|a, b| a.0 == b.0)
-        .filter(|chunk| chunk.len() > 1)
-    {
+    for same_hash in order.chunk_by(|a, b| a.0 == b.0).filter(|chunk| chunk.len() > 1) {
         let mut first = HashMap::new();
         for (_, at) in same_hash {
             let (Some((group, name)), Some(mark)) = (key(*at), marks.volumes.get(*at)) else {

@@ -146,9 +146,7 @@ impl FromStr for Mirror {
             [b'h' | b'H', n @ b'0'..=b'3'] => Some(Self::Remote(n - b'0')),
             _ => word.parse().ok().map(Self::Local),
         };
-        mirror.ok_or(BadWord {
-            expected: "a decimal MU# from 0 to 1023, or h0 to h3",
-        })
+        mirror.ok_or(BadWord { expected: "a decimal MU# from 0 to 1023, or h0 to h3" })
     }
 }
 

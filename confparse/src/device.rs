@@ -111,11 +111,7 @@ impl FromStr for CommandDevice {
 }
 
 fn windows_name(input: &str) -> IResult<&str, CommandDevice> {
-    preceded(
-        tag(r"\\.\"),
-        nom::branch::alt((physical_drive, volume_guid, ip, search)),
-    )
-    .parse(input)
+    preceded(tag(r"\\.\"), nom::branch::alt((physical_drive, volume_guid, ip, search))).parse(input)
 }
 
 fn physical_drive(input: &str) -> IResult<&str, CommandDevice> {
@@ -125,10 +121,9 @@ fn physical_drive(input: &str) -> IResult<&str, CommandDevice> {
 }
 
 fn volume_guid(input: &str) -> IResult<&str, CommandDevice> {
-    let guid = verify(
-        take_while1(|c: char| c.is_ascii_hexdigit() || c == '-'),
-        |guid: &str| guid.split('-').map(str::len).eq([8, 4, 4, 4, 12]),
-    );
+    let guid = verify(take_while1(|c: char| c.is_ascii_hexdigit() || c == '-'), |guid: &str| {
+        guid.split('-').map(str::len).eq([8, 4, 4, 4, 12])
+    });
     preceded(tag_no_case("Volume"), delimited(char('{'), guid, char('}')))
         .map(|guid: &str| CommandDevice::VolumeGuid(guid.to_owned()))
         .parse(input)
@@ -161,30 +156,19 @@ fn all_digits(word: &str) -> bool {
 
 fn search(input: &str) -> IResult<&str, CommandDevice> {
     let serial = map_res(digit1, str::parse);
-    let hex = preceded(
-        tag_no_case("0x"),
-        take_while1(|c: char| c.is_ascii_hexdigit()),
-    );
-    let ldev = map_res(
-        nom::branch::alt((recognize(hex), digit1)),
-        str::parse::<LdevId>,
-    );
+    let hex = preceded(tag_no_case("0x"), take_while1(|c: char| c.is_ascii_hexdigit()));
+    let ldev = map_res(nom::branch::alt((recognize(hex), digit1)), str::parse::<LdevId>);
     let port = map_res(take_while1(|c| c != ':'), str::parse::<SearchPort>);
     let target = (ldev, opt(preceded(char('-'), port)));
     let hint = preceded(char(':'), verify(rest, |hint: &str| !hint.is_empty()));
-    preceded(
-        tag_no_case("CMD-"),
-        (serial, opt(preceded(char('-'), target)), opt(hint)),
-    )
-    .map(
-        |(serial, target, hint): (_, _, Option<&str>)| CommandDevice::Search {
+    preceded(tag_no_case("CMD-"), (serial, opt(preceded(char('-'), target)), opt(hint)))
+        .map(|(serial, target, hint): (_, _, Option<&str>)| CommandDevice::Search {
             serial,
             ldev: target.map(|(ldev, _)| ldev),
             port: target.and_then(|(_, port)| port),
             hint: hint.map(str::to_owned),
-        },
-    )
-    .parse(input)
+        })
+        .parse(input)
 }
 
 impl fmt::Display for CommandDevice {
@@ -193,12 +177,7 @@ impl fmt::Display for CommandDevice {
             Self::Path(path) => f.write_str(path),
             Self::PhysicalDrive(n) => write!(f, r"\\.\PhysicalDrive{n}"),
             Self::VolumeGuid(guid) => write!(f, r"\\.\Volume{{{guid}}}"),
-            Self::Search {
-                serial,
-                ldev,
-                port,
-                hint,
-            } => {
+            Self::Search { serial, ldev, port, hint } => {
                 write!(f, r"\\.\CMD-{serial}")?;
                 if let Some(ldev) = ldev {
                     write!(f, "-{ldev}")?;
@@ -240,10 +219,7 @@ mod tests {
             r"\\.\IPCMD-array-2-31001",
             r"\\.\IPCMD-array-2-31001-3",
         ] {
-            assert_eq!(
-                word.parse::<CommandDevice>().map(|d| d.to_string()),
-                Ok(word.into())
-            );
+            assert_eq!(word.parse::<CommandDevice>().map(|d| d.to_string()), Ok(word.into()));
         }
     }
 
@@ -260,16 +236,9 @@ mod tests {
         );
         assert_eq!(
             r"\\.\ipcmd-array-2-31001-3".parse(),
-            Ok(CommandDevice::Ip {
-                host: "array-2".parse().unwrap(),
-                port: 31001,
-                unit: Some(3),
-            })
+            Ok(CommandDevice::Ip { host: "array-2".parse().unwrap(), port: 31001, unit: Some(3) })
         );
-        assert_eq!(
-            r"\\.\physicaldrive7".parse(),
-            Ok(CommandDevice::PhysicalDrive(7))
-        );
+        assert_eq!(r"\\.\physicaldrive7".parse(), Ok(CommandDevice::PhysicalDrive(7)));
     }
 
     #[test]

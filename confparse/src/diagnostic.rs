@@ -39,6 +39,8 @@ pub struct Diagnostic {
     pub line: u32,
     /// The column in characters, from 1; a tab is one character.
     pub column: u32,
+    /// How many characters of the line it is about; 0 where something is missing.
+    pub width: usize,
     /// The bytes of the text it is about.
     pub span: Range<usize>,
     /// What was found. One line, free of control characters.
@@ -152,6 +154,7 @@ impl Diagnostics {
             severity,
             line: line.number,
             column: line.column(span.start),
+            width: line.width(&span),
             span,
             message,
             expected: expected.map(str::to_owned),

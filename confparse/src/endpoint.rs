@@ -13,12 +13,9 @@ pub const MAX_HOST: usize = 63;
 /// The longest service name, in characters (`cci` 1.2).
 pub const MAX_SERVICE: usize = 15;
 
-const HOST: BadWord = BadWord {
-    expected: "a host name or IP address of at most 63 characters",
-};
-const SERVICE: BadWord = BadWord {
-    expected: "a UDP port from 1 to 65535, or a service name of at most 15 characters",
-};
+const HOST: BadWord = BadWord { expected: "a host name or IP address of at most 63 characters" };
+const SERVICE: BadWord =
+    BadWord { expected: "a UDP port from 1 to 65535, or a service name of at most 15 characters" };
 
 /// A host by name, IPv4 or IPv6 address (`fe80::1%eth0` too). Not yet resolved.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,11 +52,7 @@ impl FromStr for Host {
                 && word.bytes().all(plain)
                 && MonitorAddress::keyword(word).is_none()
         };
-        if good && word.len() <= MAX_HOST {
-            Ok(Self(word.into()))
-        } else {
-            Err(HOST)
-        }
+        if good && word.len() <= MAX_HOST { Ok(Self(word.into())) } else { Err(HOST) }
     }
 }
 
@@ -158,15 +151,9 @@ mod tests {
     #[test]
     fn hosts_of_every_kind_are_taken_as_written() {
         let longest = "a".repeat(MAX_HOST);
-        for word in [
-            "localhost",
-            "node-3",
-            "10.0.0.1",
-            "::1",
-            "fe80::1%eth0",
-            "a_b.example",
-            &longest,
-        ] {
+        for word in
+            ["localhost", "node-3", "10.0.0.1", "::1", "fe80::1%eth0", "a_b.example", &longest]
+        {
             assert_eq!(word.parse::<Host>().unwrap().to_string(), word);
         }
     }
@@ -174,19 +161,9 @@ mod tests {
     #[test]
     fn words_that_are_no_host_are_refused() {
         let long = "a".repeat(MAX_HOST + 1);
-        for word in [
-            "",
-            "300.1.1.1",
-            "1.2.3",
-            "::g",
-            "fe80::1%",
-            "-x",
-            "a/b",
-            "NONE",
-            "none6",
-            "é",
-            &long,
-        ] {
+        for word in
+            ["", "300.1.1.1", "1.2.3", "::g", "fe80::1%", "-x", "a/b", "NONE", "none6", "é", &long]
+        {
             assert!(word.parse::<Host>().is_err(), "{word:?}");
         }
     }

@@ -45,11 +45,7 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut start = text.len() - body.len();
     (1..).zip(body.split('\n')).map(move |(number, raw)| {
-        let line = Line {
-            number,
-            start,
-            text: raw.strip_suffix('\r').unwrap_or(raw),
-        };
+        let line = Line { number, start, text: raw.strip_suffix('\r').unwrap_or(raw) };
         start += raw.len() + 1;
         line
     })
@@ -58,10 +54,7 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
 impl<'t> Line<'t> {
     /// The words before any comment.
     pub(crate) fn words(&self) -> Words<'t> {
-        Words {
-            at: self.start,
-            rest: self.text,
-        }
+        Words { at: self.start, rest: self.text }
     }
 
     /// Offset, in the text, of the end of the line.
@@ -74,6 +67,13 @@ impl<'t> Line<'t> {
         let before = self.text.get(..offset.saturating_sub(self.start));
         let before = before.unwrap_or(self.text).chars().count();
         u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// How many characters of the line a range of the text has.
+    pub(crate) fn width(&self, span: &Range<usize>) -> usize {
+        let from = span.start.saturating_sub(self.start);
+        let to = span.end.saturating_sub(self.start);
+        self.text.get(from..to).map_or(0, |part| part.chars().count())
     }
 }
 
@@ -98,10 +98,7 @@ impl<'t> Iterator for Words<'t> {
         let (rest, text) = word(self.rest).ok()?;
         let end = self.at + (self.rest.len() - rest.len());
         (self.at, self.rest) = (end, rest);
-        Some(Word {
-            start: end - text.len(),
-            text,
-        })
+        Some(Word { start: end - text.len(), text })
     }
 }
 
@@ -117,12 +114,7 @@ mod tests {
     fn split(text: &str) -> Vec<Vec<(usize, &str)>> {
         let words = |line: Line<'_>| line.words().map(|w| w.start).collect::<Vec<_>>();
         lines(text)
-            .map(|line| {
-                words(line)
-                    .into_iter()
-                    .zip(line.words().map(|w| w.text))
-                    .collect()
-            })
+            .map(|line| words(line).into_iter().zip(line.words().map(|w| w.text)).collect())
             .collect()
     }
 

@@ -94,10 +94,9 @@ impl From<&LoadError> for CciError {
         match error {
             LoadError::Read { path, source } => {
                 let (code, advice) = match source.kind() {
-                    io::ErrorKind::NotFound => (
-                        Code::EwEnfile,
-                        "create the file, or name another one in HORCM_CONF",
-                    ),
+                    io::ErrorKind::NotFound => {
+                        (Code::EwEnfile, "create the file, or name another one in HORCM_CONF")
+                    }
                     io::ErrorKind::PermissionDenied => {
                         (Code::ExEacces, "let this user read the file")
                     }
@@ -145,22 +144,15 @@ pub fn load(path: &Path) -> Result<(Config, Faults), LoadError> {
 
 /// The text of a file, and whether bytes in it were not UTF-8.
 pub(crate) fn read(path: &Path) -> Result<(String, bool), LoadError> {
-    let failed = |source| LoadError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| LoadError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
     let size = usize::try_from(size).unwrap_or(usize::MAX).min(MAX_SIZE);
     let mut bytes = Vec::with_capacity(size.saturating_add(1));
     let limit = u64::try_from(MAX_SIZE).unwrap_or(u64::MAX);
-    file.take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > MAX_SIZE {
-        return Err(LoadError::TooLarge {
-            path: path.to_owned(),
-        });
+        return Err(LoadError::TooLarge { path: path.to_owned() });
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok((text, false)),

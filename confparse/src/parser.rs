@@ -44,38 +44,23 @@ pub fn parse_bytes(bytes: &[u8]) -> Parsed {
 }
 
 pub(crate) fn run(text: &str, lossy: bool) -> Parsed {
-    let mut parser = Parser {
-        lossy,
-        ..Parser::default()
-    };
-    let first = Line {
-        number: 1,
-        start: 0,
-        text: "",
-    };
+    let mut parser = Parser { lossy, ..Parser::default() };
+    let first = Line { number: 1, start: 0, text: "" };
     if text.len() > MAX_SIZE {
         let message = format!("the file has {} bytes", text.len());
         let expected = format!("at most {MAX_SIZE}");
-        parser
-            .faults
-            .push(Severity::Error, &first, 0..0, message, Some(&expected));
+        parser.faults.push(Severity::Error, &first, 0..0, message, Some(&expected));
     } else if lossy && is_utf16(text) {
         let message = "the file is UTF-16 text".to_owned();
         let expected = Some("UTF-8 or plain ASCII; save it again as that");
-        parser
-            .faults
-            .push(Severity::Error, &first, 0..0, message, expected);
+        parser.faults.push(Severity::Error, &first, 0..0, message, expected);
     } else {
         let last = parser.read(text).unwrap_or(first);
         parser.finish(text, &last);
     }
     let config = (!parser.faults.any_error()).then_some(parser.config);
     let (diagnostics, omitted) = parser.faults.finish();
-    Parsed {
-        config,
-        diagnostics,
-        omitted,
-    }
+    Parsed { config, diagnostics, omitted }
 }
 
 /// Whether a text that was not UTF-8 is what Windows editors call Unicode: the two bytes of its
@@ -113,9 +98,7 @@ impl Section {
 
     /// The known section of that name, in whatever case it is written.
     fn named(word: &str) -> Option<(&'static str, Self)> {
-        Self::KNOWN
-            .into_iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(word))
+        Self::KNOWN.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word))
     }
 
     /// A known name at most two letters away from a misspelled one.
@@ -229,12 +212,7 @@ impl Parser {
                 quoted(word.text),
                 quoted(first.text)
             );
-            self.faults.error(
-                line,
-                &word,
-                message,
-                Some("a section name alone on its line"),
-            );
+            self.faults.error(line, &word, message, Some("a section name alone on its line"));
         }
         let Some((name, section)) = Section::named(first.text) else {
             self.begin_other(line, first);
@@ -249,8 +227,7 @@ impl Parser {
         if let Some(earlier) = *begun {
             let message = format!("{name} was already begun on line {earlier}");
             if section == Section::Mon {
-                self.faults
-                    .error(line, first, message, Some("one HORCM_MON"));
+                self.faults.error(line, first, message, Some("one HORCM_MON"));
             } else {
                 let message = format!("{message}; the lines of both are taken");
                 self.faults.warning(line, first, message, None);
@@ -268,29 +245,16 @@ impl Parser {
         let expected = Section::resembling(first.text);
         self.faults.warning(line, first, message, expected);
         self.section = Some(Section::Other);
-        self.config.others.push(OtherSection {
-            name: first.text.to_owned(),
-            lines: Vec::new(),
-        });
+        self.config.others.push(OtherSection { name: first.text.to_owned(), lines: Vec::new() });
     }
 
     fn row(&mut self, line: &Line<'_>, first: &Word<'_>) {
-        let Self {
-            config,
-            faults,
-            marks,
-            ..
-        } = self;
+        let Self { config, faults, marks, .. } = self;
         match self.section {
             None if !self.told_stray => {
                 self.told_stray = true;
                 let message = format!("{} stands before the first section", quoted(first.text));
-                faults.error(
-                    line,
-                    first,
-                    message,
-                    Some("a section name, such as HORCM_MON"),
-                );
+                faults.error(line, first, message, Some("a section name, such as HORCM_MON"));
             }
             None => {}
             Some(Section::Mon) if marks.monitors > 0 => {
@@ -307,16 +271,12 @@ impl Parser {
             }
             Some(Section::Dev) => {
                 let volume = rows::volume_by_path(line, faults);
-                marks
-                    .volumes
-                    .extend(volume.is_some().then(|| Mark::new(line)));
+                marks.volumes.extend(volume.is_some().then(|| Mark::new(line)));
                 config.volumes.extend(volume);
             }
             Some(Section::Ldev) => {
                 let volume = rows::volume_by_ldev(line, faults);
-                marks
-                    .volumes
-                    .extend(volume.is_some().then(|| Mark::new(line)));
+                marks.volumes.extend(volume.is_some().then(|| Mark::new(line)));
                 config.volumes.extend(volume);
             }
             Some(Section::Ldevg) => config.ldev_groups.extend(rows::ldev_group(line, faults)),
@@ -326,17 +286,13 @@ impl Parser {
                 } else {
                     rows::remote_by_path(line, faults)
                 };
-                marks
-                    .remotes
-                    .extend(remote.is_some().then(|| Mark::new(line)));
+                marks.remotes.extend(remote.is_some().then(|| Mark::new(line)));
                 config.remotes.extend(remote);
             }
             Some(Section::AllowInst) => config.allowed.extend(rows::allowed(line, faults)),
             Some(Section::Other) => {
                 if let Some(section) = config.others.last_mut() {
-                    section
-                        .lines
-                        .push(line.text.trim_matches([' ', '\t']).to_owned());
+                    section.lines.push(line.text.trim_matches([' ', '\t']).to_owned());
                 }
             }
         }
@@ -350,21 +306,14 @@ impl Parser {
                 Some(_) => "HORCM_CMD names no command device",
             };
             let expected = "a HORCM_CMD section with one line of command devices a storage system";
-            self.faults.push(
-                Severity::Error,
-                last,
-                end.clone(),
-                what.to_owned(),
-                Some(expected),
-            );
+            self.faults.push(Severity::Error, last, end.clone(), what.to_owned(), Some(expected));
         }
         if self.marks.monitors == 0 {
             let what = match self.begun[Section::Mon as usize] {
                 None => "HORCM_MON is missing; its defaults apply",
                 Some(_) => "HORCM_MON has no line; its defaults apply",
             };
-            self.faults
-                .push(Severity::Warning, last, end, what.to_owned(), None);
+            self.faults.push(Severity::Warning, last, end, what.to_owned(), None);
         }
         checks::run(text, &self.config, &self.marks, &mut self.faults);
         self.config.volumes.shrink_to_fit();

@@ -105,12 +105,7 @@ pub fn parse(text: &str) -> Result<Permissions, Faults> {
         return Ok(Permissions::Devices(devices));
     }
     let (diagnostics, omitted) = faults.finish();
-    Err(Faults {
-        file: String::new(),
-        text: text.to_owned(),
-        diagnostics,
-        omitted,
-    })
+    Err(Faults { file: String::new(), text: text.to_owned(), diagnostics, omitted })
 }
 
 /// What to register, from the value of `HORCMPERM` and the instance's own permission file.
@@ -136,12 +131,8 @@ pub fn load(horcmperm: Option<&OsStr>, default: &Path) -> Result<Permissions, Lo
         }
         Err(error) => return Err(error),
     };
-    parse(&text).map_err(|faults| {
-        LoadError::Invalid(Faults {
-            file: path.display().to_string(),
-            ..faults
-        })
-    })
+    parse(&text)
+        .map_err(|faults| LoadError::Invalid(Faults { file: path.display().to_string(), ..faults }))
 }
 
 #[cfg(test)]
@@ -167,11 +158,7 @@ mod tests {
     #[test]
     fn words_that_are_no_device_are_told_with_their_place() {
         let faults = parse("/dev/sda\n sdb /dev/sdc CL1-A\n").unwrap_err();
-        let places: Vec<_> = faults
-            .diagnostics
-            .iter()
-            .map(|d| (d.line, d.column))
-            .collect();
+        let places: Vec<_> = faults.diagnostics.iter().map(|d| (d.line, d.column)).collect();
         assert_eq!(places, [(2, 2), (2, 15)]);
     }
 

@@ -1,10 +1,13 @@
 //! Diagnostics for people.
 
-use std::ops::Range;
+use std::collections::{BTreeMap, HashSet};
 
 use ariadne::{Config, Label, Report, ReportKind, Source};
 
-use crate::diagnostic::{Diagnostic, Severity, printable};
+use crate::{
+    diagnostic::{Diagnostic, Severity, printable},
+    lines::lines,
+};
 
 /// The longest line shown with a caret, in characters. Longer ones get the plain form: nobody
 /// finds a caret in them.
@@ -14,13 +17,14 @@ const MAX_SHOWN: usize = 400;
 ///
 /// With `caret`, for terminals, each is shown below its line; otherwise each is one plain line,
 /// as [`Diagnostic::plain`] gives it. Neither holds colour codes or control characters from the
-/// text. `text` is the one that was parsed; with another one the plain form is used where spans
-/// do not fit.
+/// text. `text` is the one that was parsed; with another one the plain form is used where the
+/// places do not fit.
 #[must_use]
 pub fn report(text: &str, file: &str, diagnostics: &[Diagnostic], caret: bool) -> String {
     let mut out = String::new();
+    let mut page = caret.then(|| Page::new(text, file, diagnostics));
     for diagnostic in diagnostics {
-        match caret.then(|| drawn(text, file, diagnostic)).flatten() {
+        match page.as_mut().and_then(|page| page.draw(diagnostic)) {
             Some(drawing) => out.push_str(&drawing),
             None => {
                 out.push_str(&diagnostic.plain(file));
@@ -31,58 +35,67 @@ pub fn report(text: &str, file: &str, diagnostics: &[Diagnostic], caret: bool) -
     out
 }
 
-/// The finding below its line. Only that line is given to the renderer, so that a report of a
-/// thousand findings does not index a large file a thousand times.
-fn drawn(text: &str, file: &str, diagnostic: &Diagnostic) -> Option<String> {
-    let (line, span) = line_of(text, &diagnostic.span)?;
-    let file = printable(file);
-    let number = usize::try_from(diagnostic.line).ok()?;
-    let (kind, label) = match diagnostic.severity {
-        Severity::Error => (ReportKind::Error, "here"),
-        Severity::Warning => (ReportKind::Warning, "here"),
-    };
-    let label = match &diagnostic.expected {
-        Some(expected) => format!("expected {expected}"),
-        None => label.to_owned(),
-    };
-    let mut bytes = Vec::new();
-    Report::build(kind, (file.as_str(), span.clone()))
-        .with_config(Config::default().with_color(false).with_compact(true))
-        .with_message(&diagnostic.message)
-        .with_label(Label::new((file.as_str(), span)).with_message(label))
-        .finish()
-        .write(
-            (
-                file.as_str(),
-                Source::from(line).with_display_line_offset(number.saturating_sub(1)),
-            ),
-            &mut bytes,
-        )
-        .ok()?;
-    String::from_utf8(bytes).ok()
+/// What the renderer sees of a text: the lines that something was found in, made safe to print,
+/// and empty lines for all others, so that line numbers are right.
+struct Page {
+    file: String,
+    source: Source,
+    /// By line number: offset of its first character in the page, and its length.
+    shown: BTreeMap<u32, (usize, usize)>,
 }
 
-/// The line around a span, safe to print, and the span in characters of that line.
-fn line_of(text: &str, span: &Range<usize>) -> Option<(String, Range<usize>)> {
-    let start = text.get(..span.start)?.rfind('\n').map_or(0, |at| at + 1);
-    let tail = text.get(start..)?;
-    let line = tail.split('\n').next()?;
-    if line.chars().nth(MAX_SHOWN).is_some() {
-        return None;
-    }
-    let before = line.get(..span.start.checked_sub(start)?)?;
-    let within = line.get(span.start - start..span.end.checked_sub(start)?)?;
-    let mark = usize::from(line.starts_with('\u{feff}'));
-    let from = before.chars().count().saturating_sub(mark);
-    let to = from + within.chars().count();
-    // The renderer breaks lines at more characters than a configuration does.
-    let shown = |c: char| {
-        if c == ' ' || c == '\t' || !(c.is_whitespace() || c.is_control()) {
-            c
-        } else {
-            ' '
+impl Page {
+    fn new(text: &str, file: &str, diagnostics: &[Diagnostic]) -> Self {
+        let wanted: HashSet<u32> = diagnostics.iter().map(|d| d.line).collect();
+        let last = wanted.iter().copied().max().unwrap_or(0);
+        let mut page = String::new();
+        let mut shown = BTreeMap::new();
+        let mut offset = 0;
+        for line in lines(text).take_while(|line| line.number <= last) {
+            if wanted.contains(&line.number) && line.text.chars().nth(MAX_SHOWN).is_none() {
+                let length = line.text.chars().count();
+                page.extend(line.text.chars().map(safe));
+                shown.insert(line.number, (offset, length));
+                offset += length;
+            }
+            page.push('\n');
+            offset += 1;
         }
-    };
-    let line = line.trim_end_matches('\r').chars().skip(mark).map(shown);
-    Some((line.collect(), from..to))
+        Self { file: printable(file), source: Source::from(page), shown }
+    }
+
+    /// The finding below its line; `None` when that line cannot be shown.
+    fn draw(&mut self, diagnostic: &Diagnostic) -> Option<String> {
+        let (offset, length) = *self.shown.get(&diagnostic.line)?;
+        let column = usize::try_from(diagnostic.column).ok()?.checked_sub(1)?;
+        if column > length {
+            return None;
+        }
+        let width = diagnostic.width.min(length - column);
+        let span = offset + column..offset + column + width;
+        let kind = match diagnostic.severity {
+            Severity::Error => ReportKind::Error,
+            Severity::Warning => ReportKind::Warning,
+        };
+        let label = match &diagnostic.expected {
+            Some(expected) => format!("expected {expected}"),
+            None => "here".to_owned(),
+        };
+        let id = self.file.as_str();
+        let mut bytes = Vec::new();
+        Report::build(kind, (id, span.clone()))
+            .with_config(Config::default().with_color(false).with_compact(true))
+            .with_message(&diagnostic.message)
+            .with_label(Label::new((id, span)).with_message(label))
+            .finish()
+            .write((id, &self.source), &mut bytes)
+            .ok()?;
+        String::from_utf8(bytes).ok()
+    }
+}
+
+/// Blanks out what would act on a terminal, and what the renderer takes for a line end.
+fn safe(c: char) -> char {
+    let blank = c == ' ' || c == '\t';
+    if !blank && (c.is_whitespace() || c.is_control()) { ' ' } else { c }
 }

@@ -26,14 +26,7 @@ struct Row<'a, 't> {
 
 impl<'a, 't> Row<'a, 't> {
     fn new(line: &'a Line<'t>, faults: &'a mut Diagnostics, heading: &'static str) -> Self {
-        Self {
-            line,
-            words: line.words(),
-            faults,
-            heading,
-            good: true,
-            ended: false,
-        }
+        Self { line, words: line.words(), faults, heading, good: true, ended: false }
     }
 
     /// A column that may be left out. `limit` is the most characters CCI takes there.
@@ -44,8 +37,7 @@ impl<'a, 't> Row<'a, 't> {
             Ok(_) => {
                 let message = format!("{name} is {}", quoted(word.text));
                 let expected = format!("at most {limit} characters");
-                self.faults
-                    .error(self.line, &word, message, Some(&expected));
+                self.faults.error(self.line, &word, message, Some(&expected));
                 None
             }
             Err(BadWord { expected }) => {
@@ -67,13 +59,7 @@ impl<'a, 't> Row<'a, 't> {
             (self.ended, self.good) = (true, false);
             let message = format!("{name} is missing");
             let span = before..before;
-            self.faults.push(
-                Severity::Error,
-                self.line,
-                span,
-                message,
-                Some(self.heading),
-            );
+            self.faults.push(Severity::Error, self.line, span, message, Some(self.heading));
         }
         value
     }
@@ -82,8 +68,7 @@ impl<'a, 't> Row<'a, 't> {
     fn finish(mut self) -> bool {
         if let Some(word) = self.words.next() {
             let message = format!("{} is one word too many", quoted(word.text));
-            self.faults
-                .error(self.line, &word, message, Some(self.heading));
+            self.faults.error(self.line, &word, message, Some(self.heading));
             self.good = false;
         }
         self.good
@@ -104,9 +89,7 @@ impl FromStr for Ticks {
         let ticks = word.parse().ok().filter(|ticks: &u32| digits && *ticks > 0);
         ticks
             .map(|ticks| Self(Monitor::TICK * ticks))
-            .ok_or(BadWord {
-                expected: "a number of 10 ms units from 1 to 4294967295",
-            })
+            .ok_or(BadWord { expected: "a number of 10 ms units from 1 to 4294967295" })
     }
 }
 
@@ -119,9 +102,7 @@ impl FromStr for Poll {
         if word == "-1" {
             return Ok(Self(None));
         }
-        let ticks: Ticks = word.parse().map_err(|_| BadWord {
-            expected: Ticks::POLL,
-        })?;
+        let ticks: Ticks = word.parse().map_err(|_| BadWord { expected: Ticks::POLL })?;
         Ok(Self(Some(ticks.0)))
     }
 }
@@ -168,11 +149,7 @@ pub(crate) fn volume_by_path(line: &Line<'_>, faults: &mut Diagnostics) -> Optio
     Some(Volume {
         group: group?,
         name: name?,
-        at: Address::Path(LuPath {
-            port: port?,
-            target: target?,
-            lun: lun?,
-        }),
+        at: Address::Path(LuPath { port: port?, target: target?, lun: lun? }),
         mu,
     })
 }
@@ -190,10 +167,7 @@ pub(crate) fn volume_by_ldev(line: &Line<'_>, faults: &mut Diagnostics) -> Optio
     Some(Volume {
         group: group?,
         name: name?,
-        at: Address::Ldev(VolumeId {
-            serial: serial?,
-            ldev: ldev?,
-        }),
+        at: Address::Ldev(VolumeId { serial: serial?, ldev: ldev? }),
         mu,
     })
 }
@@ -206,11 +180,7 @@ pub(crate) fn ldev_group(line: &Line<'_>, faults: &mut Diagnostics) -> Option<Ld
     let ldev_group = row.required("ldev_group", 31);
     let serial = row.required("Serial#", 12);
     row.finish().then_some(())?;
-    Some(LdevGroup {
-        copy_group: copy_group?,
-        ldev_group: ldev_group?,
-        serial: serial?,
-    })
+    Some(LdevGroup { copy_group: copy_group?, ldev_group: ldev_group?, serial: serial? })
 }
 
 /// `HORCM_INST`.
@@ -221,12 +191,7 @@ pub(crate) fn remote(line: &Line<'_>, faults: &mut Diagnostics) -> Option<Remote
     let host = row.required("ip_address", 63);
     let service = row.required("service", 15);
     row.finish().then_some(())?;
-    Some(Remote {
-        group: group?,
-        host: host?,
-        service: service?,
-        path_id: None,
-    })
+    Some(Remote { group: group?, host: host?, service: service?, path_id: None })
 }
 
 /// A `pathID` of `HORCM_INSTP`.
@@ -237,9 +202,7 @@ impl FromStr for PathId {
     fn from_str(word: &str) -> Result<Self, BadWord> {
         let digits = word.bytes().all(|c| c.is_ascii_digit());
         let id = word.parse().ok().filter(|id| digits && *id != 0);
-        id.map(Self).ok_or(BadWord {
-            expected: "a path group ID from 1 to 255",
-        })
+        id.map(Self).ok_or(BadWord { expected: "a path group ID from 1 to 255" })
     }
 }
 
@@ -252,12 +215,7 @@ pub(crate) fn remote_by_path(line: &Line<'_>, faults: &mut Diagnostics) -> Optio
     let service = row.required("service", 15);
     let path_id: Option<PathId> = row.required("pathID", 7);
     row.finish().then_some(())?;
-    Some(Remote {
-        group: group?,
-        host: host?,
-        service: service?,
-        path_id: Some(path_id?.0),
-    })
+    Some(Remote { group: group?, host: host?, service: service?, path_id: Some(path_id?.0) })
 }
 
 /// `HORCM_ALLOW_INST`.
@@ -267,8 +225,5 @@ pub(crate) fn allowed(line: &Line<'_>, faults: &mut Diagnostics) -> Option<Allow
     let host = row.required("ip_address", 63);
     let service = row.optional("service", 15);
     row.finish().then_some(())?;
-    Some(Allowed {
-        host: host?,
-        service,
-    })
+    Some(Allowed { host: host?, service })
 }

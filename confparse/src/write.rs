@@ -32,11 +32,7 @@ impl fmt::Display for Config {
             gap.section(f, "HORCM_LDEVG")?;
             f.write_str("#Copy_group     ldev_group      Serial#\n")?;
             for row in &self.ldev_groups {
-                writeln!(
-                    f,
-                    "{:<15} {:<15} {}",
-                    row.copy_group, row.ldev_group, row.serial
-                )?;
+                writeln!(f, "{:<15} {:<15} {}", row.copy_group, row.ldev_group, row.serial)?;
             }
         }
         let by_path = |remote: &Remote| remote.path_id.is_some();
@@ -55,10 +51,7 @@ impl fmt::Display for Config {
         }
         for section in &self.others {
             gap.section(f, &section.name)?;
-            section
-                .lines
-                .iter()
-                .try_for_each(|line| writeln!(f, "{line}"))?;
+            section.lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         }
         Ok(())
     }
@@ -107,16 +100,20 @@ fn volumes(f: &mut fmt::Formatter<'_>, gap: &mut Gap, rows: &[Volume]) -> fmt::R
             writeln!(f, "{heading}")?;
         }
         write!(f, "{:<15} {:<15} ", row.group, row.name)?;
-        match row.at {
+        let last: u32 = match row.at {
             Address::Path(path) => {
                 let port = path.port.to_string();
-                write!(f, "{port:<15} {:<15} {}", path.target, path.lun)?;
+                write!(f, "{port:<15} {:<15} ", path.target)?;
+                path.lun.into()
             }
-            Address::Ldev(volume) => write!(f, "{:<15} {}", volume.serial, volume.ldev)?,
-        }
+            Address::Ldev(volume) => {
+                write!(f, "{:<15} ", volume.serial)?;
+                volume.ldev.into()
+            }
+        };
         match row.mu {
-            Some(mu) => writeln!(f, " {mu}")?,
-            None => f.write_str("\n")?,
+            Some(mu) => writeln!(f, "{last:<15} {mu}")?,
+            None => writeln!(f, "{last}")?,
         }
     }
     Ok(())

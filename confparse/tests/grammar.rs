@@ -10,21 +10,13 @@ const CMD: &str = "HORCM_CMD\n/dev/sdb\n";
 /// The configuration of a text that has no error.
 #[track_caller]
 fn config(text: &str) -> Config {
-    let Parsed {
-        config,
-        diagnostics,
-        ..
-    } = parse(text);
+    let Parsed { config, diagnostics, .. } = parse(text);
     config.unwrap_or_else(|| panic!("{diagnostics:?}"))
 }
 
 /// Line, column and text of every finding.
 fn findings(parsed: &Parsed) -> Vec<String> {
-    parsed
-        .diagnostics
-        .iter()
-        .map(|d| d.plain("h.conf"))
-        .collect()
+    parsed.diagnostics.iter().map(|d| d.plain("h.conf")).collect()
 }
 
 /// What is found in a text besides its missing HORCM_MON.
@@ -59,19 +51,10 @@ fn monitor_rows_take_none_ipv6_names_and_no_polling() {
     let none = monitor("NONE horcm0 -1 250");
     assert_eq!(none.address, MonitorAddress::None);
     assert_eq!(none.service, Service::Name("horcm0".into()));
-    assert_eq!(
-        (none.poll, none.timeout),
-        (None, Duration::from_millis(2500))
-    );
+    assert_eq!((none.poll, none.timeout), (None, Duration::from_millis(2500)));
     assert_eq!(monitor("NONE6 11000").address, MonitorAddress::None6);
-    assert_eq!(
-        monitor("fe80::1%eth0 11000").address.to_string(),
-        "fe80::1%eth0"
-    );
-    assert_eq!(
-        monitor("localhost 65535 6000").timeout,
-        Duration::from_secs(30)
-    );
+    assert_eq!(monitor("fe80::1%eth0 11000").address.to_string(), "fe80::1%eth0");
+    assert_eq!(monitor("localhost 65535 6000").timeout, Duration::from_secs(30));
 }
 
 #[test]
@@ -85,21 +68,13 @@ fn ldev_rows_take_all_three_notations() {
         .volumes
         .iter()
         .map(|volume| match volume.at {
-            Address::Ldev(id) => (
-                id.serial.get(),
-                id.ldev.get(),
-                volume.mu.map(|m| m.to_string()),
-            ),
+            Address::Ldev(id) => (id.serial.get(), id.ldev.get(), volume.mu.map(|m| m.to_string())),
             Address::Path(_) => panic!("{volume:?}"),
         })
         .collect();
     assert_eq!(
         ldevs,
-        [
-            (30095, 576, Some("0".into())),
-            (30095, 577, None),
-            (30095, 578, Some("h3".into()))
-        ]
+        [(30095, 576, Some("0".into())), (30095, 577, None), (30095, 578, Some("h3".into()))]
     );
     assert_eq!(config.volumes[2].mu, Some(Mirror::Remote(3)));
 }
@@ -114,14 +89,8 @@ fn the_other_sections_keep_their_rows_in_order() {
     assert_eq!(config.ldev_groups[0].serial.get(), 64034);
     let paths: Vec<_> = config.remotes.iter().map(|r| r.path_id).collect();
     assert_eq!(paths, [None, Some(255)]);
-    assert_eq!(
-        config.allowed[0].service,
-        Some(Service::Name("horcm".into()))
-    );
-    assert_eq!(
-        (config.allowed[1].host.as_str(), &config.allowed[1].service),
-        ("::1", &None)
-    );
+    assert_eq!(config.allowed[0].service, Some(Service::Name("horcm".into())));
+    assert_eq!((config.allowed[1].host.as_str(), &config.allowed[1].service), ("::1", &None));
     assert_eq!(config.others[0].name, "HORCM_CTQM");
     assert_eq!(config.others[0].lines, ["ora  1 # x"]);
     assert_eq!(
@@ -234,9 +203,7 @@ fn a_section_begun_twice_is_told_and_monitors_only_once() {
     );
     assert_eq!(parsed.config.unwrap().units.len(), 2);
     assert_eq!(
-        findings(&parse(
-            "HORCM_MON\nNONE 1\nHORCM_MON\nHORCM_CMD\n/dev/sdb\n"
-        )),
+        findings(&parse("HORCM_MON\nNONE 1\nHORCM_MON\nHORCM_CMD\n/dev/sdb\n")),
         ["h.conf:3:1: error: HORCM_MON was already begun on line 1; expected one HORCM_MON"]
     );
 }
@@ -261,10 +228,7 @@ fn no_command_device_is_an_error_even_in_an_empty_file() {
     for (text, message) in [
         ("", "1:1: error: HORCM_CMD is missing"),
         ("HORCM_MON\nNONE 1\n", "3:1: error: HORCM_CMD is missing"),
-        (
-            "HORCM_CMD\n# none\n",
-            "3:1: error: HORCM_CMD names no command device",
-        ),
+        ("HORCM_CMD\n# none\n", "3:1: error: HORCM_CMD names no command device"),
     ] {
         let found = faults(text);
         assert!(found[0].contains(message), "{found:?}");
@@ -291,10 +255,8 @@ fn bytes_that_are_not_utf8_are_harmless_in_comments_only() {
 
 #[test]
 fn utf16_is_told_in_one_line() {
-    let bytes: Vec<u8> = "\u{feff}HORCM_CMD\r\n/dev/sdb\r\n"
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
+    let bytes: Vec<u8> =
+        "\u{feff}HORCM_CMD\r\n/dev/sdb\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(
         findings(&parse_bytes(&bytes)),
         [
@@ -309,12 +271,7 @@ fn a_flood_of_warnings_hides_no_error() {
     let parsed = parse(&text);
     assert_eq!(parsed.diagnostics.len(), 1_001);
     assert_eq!(parsed.omitted, 4_001);
-    assert!(
-        findings(&parsed)
-            .last()
-            .unwrap()
-            .contains(":5002:1: error: command device is 'sdb'")
-    );
+    assert!(findings(&parsed).last().unwrap().contains(":5002:1: error: command device is 'sdb'"));
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn the_caret_form_shows_the_line_and_its_number() {
     for part in [
         "Error: MU# is '4711'",
         "horcm50.conf:6:23",
+        "6 │",
         "CL2-C 25 1 4711 # é",
         "expected a decimal MU# from 0 to 1023, or h0 to h3",
     ] {

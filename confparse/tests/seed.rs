@@ -6,9 +6,7 @@ use confparse::{Address, Config, Host, Mirror, MonitorAddress, Service, load};
 use model::MuNumber;
 
 fn sample(name: &str) -> Config {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../etc")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../etc").join(name);
     let (config, warnings) = load(&path).unwrap_or_else(|error| panic!("{error}"));
     assert!(warnings.is_empty(), "{warnings}");
     config
@@ -28,19 +26,12 @@ fn check(name: &str, own: u16, peer: u16, lun: u16, mu: u32) {
     assert_eq!(monitor.timeout, Duration::from_secs(30));
 
     assert_eq!(config.units.len(), 1);
-    let devices: Vec<_> = config.units[0]
-        .devices
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let devices: Vec<_> = config.units[0].devices.iter().map(ToString::to_string).collect();
     assert_eq!(devices, [r"\\.\IPCMD-127.0.0.1-31001"]);
 
     assert_eq!(config.volumes.len(), 1);
     let volume = &config.volumes[0];
-    assert_eq!(
-        (volume.group.as_str(), volume.name.as_str()),
-        ("snap", "snapdev1")
-    );
+    assert_eq!((volume.group.as_str(), volume.name.as_str()), ("snap", "snapdev1"));
     let Address::Path(path) = volume.at else {
         panic!("{:?}", volume.at);
     };
@@ -78,9 +69,6 @@ fn the_seeds_first_file_without_volumes_is_complete() {
     let parsed = confparse::parse(text);
     assert_eq!(parsed.diagnostics, []);
     let config = parsed.config.unwrap();
-    assert_eq!(
-        config.units[0].devices[0].to_string(),
-        r"\\.\PhysicalDrive0"
-    );
+    assert_eq!(config.units[0].devices[0].to_string(), r"\\.\PhysicalDrive0");
     assert!(config.volumes.is_empty());
 }
