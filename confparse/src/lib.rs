@@ -13,7 +13,8 @@
 //! | [`device`] | [`CommandDevice`]: every form a command device is written in |
 //! | `lines` | text to lines and words: blanks, comments, line ends |
 //! | `rows` | one line of a section to its typed row |
-//! | `parser` | sections, and which row belongs to which |
+//! | `section` | the names of sections, and what a misspelled one may have meant |
+//! | `parser` | the whole file: which row belongs to which section |
 //! | `checks` | what only the whole file can show: duplicates, groups without a peer |
 //! | [`diagnostic`] | [`Diagnostic`], and the bounded list of them |
 //! | [`report`](mod@report) | diagnostics for people: plain lines, or the line with a caret |
@@ -32,6 +33,7 @@ mod parser;
 pub mod permissions;
 pub mod report;
 mod rows;
+mod section;
 mod write;
 
 pub use config::{

@@ -1,4 +1,4 @@
-//! Sections, and which row belongs to which.
+//! The whole file: which row belongs to which section.
 
 use crate::{
     checks::{self, Mark, Marks},
@@ -6,6 +6,7 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics, Severity, quoted},
     lines::{Line, Word, lines},
     rows,
+    section::Section,
 };
 
 /// The largest text that is read, in bytes.
@@ -68,60 +69,6 @@ pub(crate) fn run(text: &str, lossy: bool) -> Parsed {
 fn is_utf16(text: &str) -> bool {
     let body = text.strip_prefix("\u{fffd}\u{fffd}");
     body.is_some_and(|body| body.chars().take(2).any(|c| c == '\0'))
-}
-
-/// The sections whose rows are understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Section {
-    Mon,
-    Cmd,
-    Dev,
-    Ldev,
-    Ldevg,
-    Inst,
-    Instp,
-    AllowInst,
-    Other,
-}
-
-impl Section {
-    const KNOWN: [(&'static str, Self); 8] = [
-        ("HORCM_MON", Self::Mon),
-        ("HORCM_CMD", Self::Cmd),
-        ("HORCM_DEV", Self::Dev),
-        ("HORCM_LDEV", Self::Ldev),
-        ("HORCM_LDEVG", Self::Ldevg),
-        ("HORCM_INST", Self::Inst),
-        ("HORCM_INSTP", Self::Instp),
-        ("HORCM_ALLOW_INST", Self::AllowInst),
-    ];
-
-    /// The known section of that name, in whatever case it is written.
-    fn named(word: &str) -> Option<(&'static str, Self)> {
-        Self::KNOWN.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word))
-    }
-
-    /// A known name at most two letters away from a misspelled one.
-    fn resembling(word: &str) -> Option<&'static str> {
-        let near =
-            |name: &&str| word.len() <= 20 && distance(word.as_bytes(), name.as_bytes()) <= 2;
-        Self::KNOWN.into_iter().map(|(name, _)| name).find(near)
-    }
-}
-
-/// Letters to insert, drop or exchange to come from one word to the other.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let exchanged = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = exchanged.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[derive(Debug, Default)]

@@ -128,8 +128,9 @@ pub(crate) fn monitor(line: &Line<'_>, faults: &mut Diagnostics) -> Option<Monit
 pub(crate) fn unit(line: &Line<'_>, faults: &mut Diagnostics) -> Option<Unit> {
     const HEADING: &str = "at most 64 command devices on a line";
     let mut row = Row::new(line, faults, HEADING);
-    let mut devices = Vec::with_capacity(line.words().take(MAX_ALTERNATES).count());
-    for _ in 0..devices.capacity() {
+    let count = line.words().take(MAX_ALTERNATES).count();
+    let mut devices = Vec::with_capacity(count);
+    for _ in 0..count {
         devices.extend(row.optional("command device", 63));
     }
     row.finish().then_some(Unit { devices })
