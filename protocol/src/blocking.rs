@@ -1,24 +1,33 @@
 //! The client on a plain socket, for commands: one call at a time, no thread, no runtime.
 
 use std::io;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
 
 use crate::call::{CallError, Kind};
+use crate::client::Client;
 use crate::key::Key;
 use crate::request_id::RequestId;
+use crate::wire::MAX_DATAGRAM;
 
 /// Calls one server, one request after the other.
 #[derive(Debug)]
-pub struct BlockingCaller {}
+pub struct BlockingCaller {
+    socket: UdpSocket,
+    client: Client,
+    buffer: Vec<u8>,
+}
 
 impl BlockingCaller {
     /// Makes a socket towards `remote`. Nothing is sent before the first call.
     ///
     /// # Errors
     /// What the operating system says about the socket.
-    pub fn connect(_remote: SocketAddr, _key: Key) -> io::Result<Self> {
-        Ok(Self {})
+    pub fn connect(remote: SocketAddr, key: Key) -> io::Result<Self> {
+        let socket = UdpSocket::bind(any_port_towards(remote))?;
+        // Connected, so that the host tells when nobody listens, and others' datagrams stay out.
+        socket.connect(remote)?;
+        Ok(Self { socket, client: Client::new(remote, key), buffer: vec![0; MAX_DATAGRAM + 1] })
     }
 
     /// Sends a request and waits for its answer, as [`crate::Caller::call`] does.
@@ -27,11 +36,57 @@ impl BlockingCaller {
     /// [`CallError`].
     pub fn call(
         &mut self,
-        _id: RequestId,
-        _kind: Kind,
-        _body: &[u8],
-        _patience: Duration,
+        id: RequestId,
+        kind: Kind,
+        body: &[u8],
+        patience: Duration,
     ) -> Result<Vec<u8>, CallError> {
-        Err(CallError::Silent)
+        self.client.start(Instant::now(), id, kind, body.to_vec(), patience)?;
+        let result = self.run(id);
+        // After a failed socket the call may still be under way.
+        self.client.abandon(id);
+        result
+    }
+
+    fn run(&mut self, id: RequestId) -> Result<Vec<u8>, CallError> {
+        loop {
+            while let Some(datagram) = self.client.poll_transmit() {
+                if let Err(error) = self.socket.send(&datagram) {
+                    self.client.socket_failed(&error);
+                }
+            }
+            while let Some((done, result)) = self.client.poll_done() {
+                if done == id {
+                    return result;
+                }
+            }
+            // A call under way always has a deadline.
+            let until = self.client.next_timeout().ok_or(CallError::Silent)?;
+            let wait = until.saturating_duration_since(Instant::now());
+            if wait.is_zero() {
+                self.client.timeout(Instant::now());
+                continue;
+            }
+            self.socket.set_read_timeout(Some(wait))?;
+            match self.socket.recv(&mut self.buffer) {
+                Ok(len) => self.client.receive(Instant::now(), &self.buffer[..len]),
+                Err(error) if is_timeout(&error) => self.client.timeout(Instant::now()),
+                Err(error) => self.client.socket_failed(&error),
+            }
+        }
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
+}
+
+/// The address to bind for talking to `remote`: any of the host's, of the same family.
+pub(crate) fn any_port_towards(remote: SocketAddr) -> SocketAddr {
+    if remote.is_ipv4() {
+        (Ipv4Addr::UNSPECIFIED, 0).into()
+    } else {
+        (Ipv6Addr::UNSPECIFIED, 0).into()
     }
 }

@@ -19,10 +19,7 @@ impl Home {
     /// `\HORCM` on the system drive. `$HORCM_CONF`, where set, is the configuration file.
     #[must_use]
     pub fn from_env() -> Self {
-        Self {
-            root: root_from_env(),
-            conf: path_from_env("HORCM_CONF"),
-        }
+        Self { root: root_from_env(), conf: path_from_env("HORCM_CONF") }
     }
 
     /// The home at a directory; `$HORCM_CONF` has no say in it.
@@ -86,19 +83,13 @@ impl Home {
             return conf.clone();
         }
         let own = self.root.join("etc").join(instance.conf_name());
-        if own.exists() {
-            own
-        } else {
-            system_conf_dir().join(instance.conf_name())
-        }
+        if own.exists() { own } else { system_conf_dir().join(instance.conf_name()) }
     }
 }
 
 /// An unset variable and an empty one say the same: nothing.
 fn path_from_env(name: &str) -> Option<PathBuf> {
-    env::var_os(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 #[cfg(unix)]
@@ -145,10 +136,7 @@ mod tests {
         let home = Home::at(PathBuf::from("/HORCM"));
         let fifty = Instance::numbered(50).unwrap();
         assert_eq!(home.key_file(), Path::new("/HORCM/.uds/horcm.key"));
-        assert_eq!(
-            home.registration_file(fifty),
-            Path::new("/HORCM/.uds/horcmd_050")
-        );
+        assert_eq!(home.registration_file(fifty), Path::new("/HORCM/.uds/horcmd_050"));
         assert_eq!(home.log_dir(fifty), Path::new("/HORCM/log50"));
         assert_eq!(home.log_dir(Instance::UNNUMBERED), Path::new("/HORCM/log"));
     }
@@ -158,10 +146,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut home = Home::at(dir.path().join("home"));
         let fifty = Instance::numbered(50).unwrap();
-        assert_eq!(
-            home.conf_file(fifty),
-            system_conf_dir().join("horcm50.conf")
-        );
+        assert_eq!(home.conf_file(fifty), system_conf_dir().join("horcm50.conf"));
         let own = home.root().join("etc/horcm50.conf");
         fs::create_dir_all(own.parent().unwrap()).unwrap();
         fs::write(&own, "").unwrap();

@@ -28,16 +28,10 @@ impl Key {
     /// The key with these 32 bytes.
     #[must_use]
     pub fn from_secret(secret: [u8; 32]) -> Self {
-        let digest = Sha256::new()
-            .chain_update(b"HORCM key id 1")
-            .chain_update(secret)
-            .finalize();
+        let digest = Sha256::new().chain_update(b"HORCM key id 1").chain_update(secret).finalize();
         let mut id = [0; 8];
         id.copy_from_slice(&digest[..8]);
-        Self {
-            secret,
-            id: KeyId(id),
-        }
+        Self { secret, id: KeyId(id) }
     }
 
     /// Its name on the wire and in messages: the first 8 bytes of SHA-256 over a label and the

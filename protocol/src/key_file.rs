@@ -21,21 +21,17 @@ impl Key {
         warn_if_exposed(path, &file);
         let mut text = String::new();
         // One byte more than the longest key file, to notice a longer one.
-        file.take(MAX_FILE + 1)
-            .read_to_string(&mut text)
-            .map_err(|error| named(path, &error))?;
-        from_hex(text.trim_end())
-            .map(Self::from_secret)
-            .ok_or_else(|| {
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!(
-                        "{}: not a HORCM key file (expected one line of 64 hexadecimal digits); \
+        file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(|error| named(path, &error))?;
+        from_hex(text.trim_end()).map(Self::from_secret).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!(
+                    "{}: not a HORCM key file (expected one line of 64 hexadecimal digits); \
                      copy it again from the host that made it",
-                        path.display()
-                    ),
-                )
-            })
+                    path.display()
+                ),
+            )
+        })
     }
 
     /// Reads a key file, making one with a new key first if there is none.
@@ -121,10 +117,7 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
 fn warn_if_exposed(path: &Path, file: &File) {
     use std::os::unix::fs::MetadataExt;
     if file.metadata().is_ok_and(|meta| meta.mode() & 0o077 != 0) {
-        log::warn!(
-            "{}: other users can read this key; run chmod 600 on it",
-            path.display()
-        );
+        log::warn!("{}: other users can read this key; run chmod 600 on it", path.display());
     }
 }
 
@@ -142,11 +135,7 @@ mod tests {
         let made = Key::load_or_create(&path).unwrap();
         assert_eq!(Key::load_or_create(&path).unwrap(), made);
         assert_eq!(Key::load(&path).unwrap(), made);
-        assert_eq!(
-            fs::read_dir(dir.path()).unwrap().count(),
-            1,
-            "a draft stayed behind"
-        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "a draft stayed behind");
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
@@ -159,13 +148,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("horcm.key");
         let keys: Vec<Key> = std::thread::scope(|scope| {
-            let racers: Vec<_> = (0..16)
-                .map(|_| scope.spawn(|| Key::load_or_create(&path).unwrap()))
-                .collect();
-            racers
-                .into_iter()
-                .map(|racer| racer.join().unwrap())
-                .collect()
+            let racers: Vec<_> =
+                (0..16).map(|_| scope.spawn(|| Key::load_or_create(&path).unwrap())).collect();
+            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
         });
         assert!(keys.iter().all(|key| *key == keys[0]));
     }
@@ -174,26 +159,13 @@ mod tests {
     fn what_is_no_key_is_refused_by_the_files_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("horcm.key");
-        assert_eq!(
-            Key::load(&path).unwrap_err().kind(),
-            io::ErrorKind::NotFound
-        );
-        for text in [
-            "",
-            "abc",
-            &"0".repeat(63),
-            &"0".repeat(65),
-            &"g".repeat(64),
-            "\u{e9}",
-        ] {
+        assert_eq!(Key::load(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        for text in ["", "abc", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), "\u{e9}"] {
             fs::write(&path, text).unwrap();
             let error = Key::load(&path).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{text:?}");
             assert!(error.to_string().contains("horcm.key"));
-            assert!(
-                Key::load_or_create(&path).is_err(),
-                "a damaged key must not be replaced"
-            );
+            assert!(Key::load_or_create(&path).is_err(), "a damaged key must not be replaced");
         }
         fs::write(&path, format!("{}\r\n", "0".repeat(64))).unwrap();
         assert_eq!(Key::load(&path).unwrap(), Key::from_secret([0; 32]));

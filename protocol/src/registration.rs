@@ -69,10 +69,9 @@ impl Registration {
     pub fn remove(home: &Home, instance: Instance) -> io::Result<()> {
         let path = home.registration_file(instance);
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io::Error::new(
-                error.kind(),
-                format!("{}: {error}", path.display()),
-            )),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+            }
             _ => Ok(()),
         }
     }
@@ -80,10 +79,7 @@ impl Registration {
 
 fn parse(text: &str) -> Option<Registration> {
     let (address, pid) = text.trim_end().split_once(' ')?;
-    Some(Registration {
-        address: address.parse().ok()?,
-        pid: pid.parse().ok()?,
-    })
+    Some(Registration { address: address.parse().ok()?, pid: pid.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -96,22 +92,12 @@ mod tests {
         let home = Home::at(dir.path().to_owned());
         let fifty = Instance::numbered(50).unwrap();
         assert_eq!(Registration::read(&home, fifty).unwrap(), None);
-        let first = Registration {
-            address: "127.0.0.1:31051".parse().unwrap(),
-            pid: 1,
-        };
-        let second = Registration {
-            address: "[::1]:31051".parse().unwrap(),
-            pid: 2,
-        };
+        let first = Registration { address: "127.0.0.1:31051".parse().unwrap(), pid: 1 };
+        let second = Registration { address: "[::1]:31051".parse().unwrap(), pid: 2 };
         first.write(&home, fifty).unwrap();
         second.write(&home, fifty).unwrap();
         assert_eq!(Registration::read(&home, fifty).unwrap(), Some(second));
-        assert_eq!(
-            fs::read_dir(home.uds()).unwrap().count(),
-            1,
-            "a draft stayed behind"
-        );
+        assert_eq!(fs::read_dir(home.uds()).unwrap().count(), 1, "a draft stayed behind");
         Registration::remove(&home, fifty).unwrap();
         Registration::remove(&home, fifty).unwrap();
         assert_eq!(Registration::read(&home, fifty).unwrap(), None);
@@ -123,13 +109,7 @@ mod tests {
         let home = Home::at(dir.path().to_owned());
         home.ensure().unwrap();
         let fifty = Instance::numbered(50).unwrap();
-        for text in [
-            "",
-            "127.0.0.1:1",
-            "here 5",
-            "127.0.0.1:1 -5",
-            "127.0.0.1:1 5 6",
-        ] {
+        for text in ["", "127.0.0.1:1", "here 5", "127.0.0.1:1 -5", "127.0.0.1:1 5 6"] {
             fs::write(home.registration_file(fifty), text).unwrap();
             let error = Registration::read(&home, fifty).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{text:?}");
