@@ -24,9 +24,7 @@ impl Address {
         let seed = std::process::id();
         let mut last = None;
         for attempt in 0..4096u32 {
-            let n = seed
-                .wrapping_mul(2_654_435_761)
-                .wrapping_add(attempt.wrapping_mul(40_503));
+            let n = seed.wrapping_mul(2_654_435_761).wrapping_add(attempt.wrapping_mul(40_503));
             let [_, a, b, c] = n.to_be_bytes();
             let ip = Ipv4Addr::new(127, a.max(1), b, c.clamp(1, 254));
             match UdpSocket::bind((ip, MARK)) {

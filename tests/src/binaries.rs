@@ -25,10 +25,9 @@ fn beside_this_program() -> PathBuf {
     let program = env::current_exe().expect("a running program has a path");
     let folder = program.parent().expect("a program lies in a folder");
     match folder.file_name() {
-        Some(name) if name == "deps" || name == "examples" => folder
-            .parent()
-            .expect("deps lies in the profile folder")
-            .to_path_buf(),
+        Some(name) if name == "deps" || name == "examples" => {
+            folder.parent().expect("deps lies in the profile folder").to_path_buf()
+        }
         _ => folder.to_path_buf(),
     }
 }

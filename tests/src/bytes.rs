@@ -32,17 +32,10 @@ pub fn first_difference(left: &Path, right: &Path) -> io::Result<Option<u64>> {
     let (mut a, mut b) = (vec![0; CHUNK], vec![0; CHUNK]);
     let mut offset = 0u64;
     loop {
-        let (n, m) = (
-            read_full(&mut left, &mut a)?,
-            read_full(&mut right, &mut b)?,
-        );
+        let (n, m) = (read_full(&mut left, &mut a)?, read_full(&mut right, &mut b)?);
         let same = n.min(m);
         if a[..same] != b[..same] {
-            let at = a[..same]
-                .iter()
-                .zip(&b[..same])
-                .position(|(x, y)| x != y)
-                .unwrap_or(same);
+            let at = a[..same].iter().zip(&b[..same]).position(|(x, y)| x != y).unwrap_or(same);
             return Ok(Some(offset + at as u64));
         }
         if n != m {

@@ -58,10 +58,7 @@ impl Lab {
     }
 
     fn set_up(ip: Ipv4Addr, address: Option<Address>) -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("horcm-lab-")
-            .tempdir()
-            .expect("a directory");
+        let dir = tempfile::Builder::new().prefix("horcm-lab-").tempdir().expect("a directory");
         let lab = Self {
             bin: binaries::folder(),
             dir,
@@ -74,8 +71,7 @@ impl Lab {
         lab.write_conf("array-62496.toml", ARRAY);
         lab.write_conf("horcm50.conf", HORCM50);
         lab.write_conf("horcm51.conf", HORCM51);
-        lab.program("horcm", ["link".as_ref(), lab.links().as_os_str()])
-            .ok();
+        lab.program("horcm", ["link".as_ref(), lab.links().as_os_str()]).ok();
         lab
     }
 
@@ -169,10 +165,7 @@ impl Lab {
     pub fn cci(&self, instance: u16, line: &str) -> Outcome {
         let mut words = line.split_whitespace();
         let mut command = self.command(words.next().expect("a command"));
-        command
-            .env("HORCMINST", instance.to_string())
-            .env("HORCC_MRCF", "1")
-            .args(words);
+        command.env("HORCMINST", instance.to_string()).env("HORCC_MRCF", "1").args(words);
         run::run(command, line.to_string(), b"", LIMIT)
     }
 
@@ -199,12 +192,7 @@ impl Lab {
         let (dir, from) = (self.array_dir(), self.conf("array-62496.toml"));
         self.program(
             "arrayd",
-            [
-                "init".as_ref(),
-                dir.as_os_str(),
-                "--from".as_ref(),
-                from.as_os_str(),
-            ],
+            ["init".as_ref(), dir.as_os_str(), "--from".as_ref(), from.as_os_str()],
         )
     }
 
@@ -217,13 +205,8 @@ impl Lab {
         let log = self.path("arrayd.log");
         let file = fs::File::create(&log).expect("a log file");
         let mut command = self.binary("arrayd");
-        command
-            .arg("run")
-            .arg(self.array_dir())
-            .stdin(Stdio::null());
-        command
-            .stdout(file.try_clone().expect("a second handle"))
-            .stderr(file);
+        command.arg("run").arg(self.array_dir()).stdin(Stdio::null());
+        command.stdout(file.try_clone().expect("a second handle")).stderr(file);
         let mut child = command.spawn().expect("arrayd starts");
         let said = || fs::read_to_string(&log).unwrap_or_default();
         until("arrayd is ready", || {
@@ -306,15 +289,10 @@ impl Lab {
         let pid = self.horcmd_pid(instance).expect("horcmd runs");
         let raw =
             rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
-        drop(rustix::process::kill_process(
-            raw,
-            rustix::process::Signal::KILL,
-        ));
+        drop(rustix::process::kill_process(raw, rustix::process::Signal::KILL));
         let gone = || {
             fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| {
-                stat.rsplit(')')
-                    .next()
-                    .is_some_and(|s| s.trim().starts_with('Z'))
+                stat.rsplit(')').next().is_some_and(|s| s.trim().starts_with('Z'))
             })
         };
         until("horcmd is gone", gone);
@@ -324,18 +302,9 @@ impl Lab {
     #[track_caller]
     pub fn write(&self, ldev: u32, offset: u64, bytes: &[u8]) -> Outcome {
         let mut command = self.binary("arrayd");
-        command
-            .arg("import")
-            .arg(self.array_dir())
-            .arg(ldev.to_string())
-            .arg("-");
+        command.arg("import").arg(self.array_dir()).arg(ldev.to_string()).arg("-");
         command.arg("--offset").arg(offset.to_string());
-        run::run(
-            command,
-            format!("arrayd import {ldev} - --offset {offset}"),
-            bytes,
-            LIMIT,
-        )
+        run::run(command, format!("arrayd import {ldev} - --offset {offset}"), bytes, LIMIT)
     }
 
     /// Copies a whole LDEV to a file of that name in the lab.
@@ -345,12 +314,7 @@ impl Lab {
         let dir = self.array_dir();
         self.program(
             "arrayd",
-            [
-                "export".as_ref(),
-                dir.as_os_str(),
-                ldev.to_string().as_ref(),
-                path.as_os_str(),
-            ],
+            ["export".as_ref(), dir.as_os_str(), ldev.to_string().as_ref(), path.as_os_str()],
         )
         .ok();
         path
@@ -362,12 +326,7 @@ impl Lab {
         let dir = self.array_dir();
         self.program(
             "arrayd",
-            [
-                "import".as_ref(),
-                dir.as_os_str(),
-                ldev.to_string().as_ref(),
-                file.as_os_str(),
-            ],
+            ["import".as_ref(), dir.as_os_str(), ldev.to_string().as_ref(), file.as_os_str()],
         )
     }
 
@@ -380,16 +339,8 @@ impl Lab {
     pub fn read(&self, ldev: u32, offset: u64, length: usize) -> Vec<u8> {
         let file = tempfile::NamedTempFile::new_in(self.dir.path()).expect("a file");
         let mut command = self.binary("arrayd");
-        command
-            .arg("export")
-            .arg(self.array_dir())
-            .arg(ldev.to_string())
-            .arg(file.path());
-        command
-            .arg("--offset")
-            .arg(offset.to_string())
-            .arg("--length")
-            .arg(length.to_string());
+        command.arg("export").arg(self.array_dir()).arg(ldev.to_string()).arg(file.path());
+        command.arg("--offset").arg(offset.to_string()).arg("--length").arg(length.to_string());
         run::run(command, format!("arrayd export {ldev}"), b"", LIMIT).ok();
         let bytes = fs::read(file.path()).expect("the exported bytes");
         assert_eq!(bytes.len(), length, "LDEV {ldev} at {offset}");
@@ -408,14 +359,9 @@ impl Drop for Lab {
     fn drop(&mut self) {
         for instance in std::mem::take(&mut self.instances) {
             if let Some(pid) = self.horcmd_pid(instance)
-                && let Some(pid) = i32::try_from(pid)
-                    .ok()
-                    .and_then(rustix::process::Pid::from_raw)
+                && let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw)
             {
-                drop(rustix::process::kill_process(
-                    pid,
-                    rustix::process::Signal::KILL,
-                ));
+                drop(rustix::process::kill_process(pid, rustix::process::Signal::KILL));
             }
         }
         if let Some(mut child) = self.array.take() {
@@ -433,10 +379,7 @@ impl Drop for Lab {
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + LIMIT;
     while !condition() {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "waited too long until {what}"
-        );
+        assert!(std::time::Instant::now() < deadline, "waited too long until {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }

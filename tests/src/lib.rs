@@ -10,12 +10,14 @@
 //! | [`binaries`] | where the built programs are |
 //! | [`run`] | running a command and what came of it |
 //! | [`lab`] | the array, the instances, their environment |
+//! | [`proxy`] | a network that loses, doubles and reorders; seeded chance |
 //! | [`bytes`] | patterns, and comparing two large sparse files |
 
 pub mod address;
 pub mod binaries;
 pub mod bytes;
 pub mod lab;
+pub mod proxy;
 pub mod run;
 
 pub use lab::Lab;

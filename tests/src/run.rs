@@ -39,21 +39,14 @@ impl Outcome {
     #[track_caller]
     pub fn fails(&self, code: model::Code) -> &str {
         assert_eq!(self.code, Some(i32::from(code.number())), "{self}");
-        assert!(
-            self.stderr.contains(&format!("[{}]", code.name())),
-            "{self}"
-        );
+        assert!(self.stderr.contains(&format!("[{}]", code.name())), "{self}");
         &self.stderr
     }
 }
 
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "$ {}\n{}{}(exit {:?})",
-            self.line, self.stdout, self.stderr, self.code
-        )
+        write!(f, "$ {}\n{}{}(exit {:?})", self.line, self.stdout, self.stderr, self.code)
     }
 }
 
@@ -64,13 +57,8 @@ impl std::fmt::Display for Outcome {
 /// in itself. It is killed first.
 #[track_caller]
 pub fn run(mut command: Command, line: String, input: &[u8], limit: Duration) -> Outcome {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .unwrap_or_else(|e| panic!("cannot start {line}: {e}"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start {line}: {e}"));
     let mut stdin = child.stdin.take().expect("piped");
     let input = input.to_vec();
     // A command that does not read its input closes the pipe; that is its right.
@@ -85,25 +73,15 @@ pub fn run(mut command: Command, line: String, input: &[u8], limit: Duration) ->
     let started = Instant::now();
     let hung = ended.recv_timeout(limit).is_err();
     if hung {
-        drop(rustix::process::kill_process(
-            pid,
-            rustix::process::Signal::KILL,
-        ));
+        drop(rustix::process::kill_process(pid, rustix::process::Signal::KILL));
     }
-    let output = waiter
-        .join()
-        .expect("no panic")
-        .unwrap_or_else(|e| panic!("{line}: {e}"));
+    let output = waiter.join().expect("no panic").unwrap_or_else(|e| panic!("{line}: {e}"));
     let outcome = Outcome {
         line,
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     };
-    assert!(
-        !hung,
-        "did not end within {:?}: {outcome}",
-        started.elapsed()
-    );
+    assert!(!hung, "did not end within {:?}: {outcome}", started.elapsed());
     outcome
 }

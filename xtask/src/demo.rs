@@ -21,10 +21,7 @@ const PORTS: [u16; 3] = [31001, 52050, 52051];
 /// Builds, runs, verifies; with `keep`, leaves it running.
 pub fn run(keep: bool) -> Result {
     succeed(cargo(&["build", "--bins", "--locked"]))?;
-    let mut lab = if PORTS
-        .iter()
-        .all(|port| UdpSocket::bind(("127.0.0.1", *port)).is_ok())
-    {
+    let mut lab = if PORTS.iter().all(|port| UdpSocket::bind(("127.0.0.1", *port)).is_ok()) {
         Lab::at_localhost()
     } else {
         let lab = Lab::new();
@@ -72,10 +69,7 @@ impl Session<'_> {
         succeeded(&outcome)?;
         self.lab.start_array();
         note("A host fills the P-VOL");
-        for (n, offset) in [0, 1 << 20, 700 << 20, 2_461_040_640 - 65_536]
-            .into_iter()
-            .enumerate()
-        {
+        for (n, offset) in [0, 1 << 20, 700 << 20, 2_461_040_640 - 65_536].into_iter().enumerate() {
             self.write(PVOL, offset, &bytes::pattern(n as u64, 65_536))?;
         }
         note("Two HORCM instances");
@@ -106,20 +100,14 @@ impl Session<'_> {
         self.show("raidvchkdsp -g snap -v gflag")?;
         self.show("paircreate -g snap -vr -m noread")?;
         let waited = self.show("pairevtwait -g snap -s pair -t 120")?;
-        expect(
-            waited.contains("Wait status done."),
-            "the pair reaches PAIR",
-        )?;
+        expect(waited.contains("Wait status done."), "the pair reaches PAIR")?;
         let display = self.show("pairdisplay -g snap")?;
         statuses(&display, &["S-VOL PAIR", "P-VOL PAIR"])?;
         note("A host writes to the P-VOL; a write to the S-VOL is refused while it is paired");
         self.write(PVOL, 3 << 20, b"written while the pair was PAIR")?;
         let refused = self.lab.write(SVOL, 0, b"never");
         print(&refused);
-        expect(
-            refused.code != Some(0),
-            "the S-VOL takes no host write in PAIR",
-        )
+        expect(refused.code != Some(0), "the S-VOL takes no host write in PAIR")
     }
 
     fn split_and_restore(&self) -> Result {
@@ -145,10 +133,7 @@ impl Session<'_> {
         self.show("pairevtwait -g snap -s psus -ss ssus -t 120")?;
         self.compare(true, "the restored P-VOL equals the S-VOL")?;
         let restored = self.lab.read(PVOL, 1 << 20, 65_536);
-        expect(
-            restored == bytes::pattern(1, 65_536),
-            "the mistake is gone from the P-VOL",
-        )?;
+        expect(restored == bytes::pattern(1, 65_536), "the mistake is gone from the P-VOL")?;
         self.show("pairdisplay -g snap -fc").map(drop)
     }
 
@@ -162,14 +147,9 @@ impl Session<'_> {
                 == "inst 50:\nHORCM Shutdown inst 50 !!!\ninst 51:\nHORCM Shutdown inst 51 !!!\n",
             "horcmshutdown says that both instances ended",
         )?;
-        expect(
-            self.lab.stop_array() == Some(0),
-            "the array stops in good order",
-        )?;
+        expect(self.lab.stop_array() == Some(0), "the array stops in good order")?;
         let dir = self.lab.array_dir();
-        let outcome = self
-            .lab
-            .program("arrayd", ["check".as_ref(), dir.as_os_str()]);
+        let outcome = self.lab.program("arrayd", ["check".as_ref(), dir.as_os_str()]);
         print(&outcome);
         succeeded(&outcome).map(drop)
     }
@@ -218,11 +198,7 @@ fn succeeded(outcome: &Outcome) -> Result<String> {
 }
 
 fn expect(truth: bool, what: &str) -> Result {
-    if truth {
-        Ok(())
-    } else {
-        Err(format!("this is untrue: {what}"))
-    }
+    if truth { Ok(()) } else { Err(format!("this is untrue: {what}")) }
 }
 
 /// The rows of a pairdisplay, local first, hold these statuses.
@@ -243,13 +219,7 @@ fn leave_running(lab: &mut Lab) -> Result {
     println!("  export PATH={}:$PATH", links.display());
     println!("  export HORCMINST=51 HORCC_MRCF=1");
     println!("  pairdisplay -g snap -fc");
-    println!(
-        "\nThe array's directory is {}. To end everything:\n",
-        array_dir.display()
-    );
-    println!(
-        "  horcmshutdown 50 51; kill {array}; rm -r {}",
-        dir.display()
-    );
+    println!("\nThe array's directory is {}. To end everything:\n", array_dir.display());
+    println!("  horcmshutdown 50 51; kill {array}; rm -r {}", dir.display());
     Ok(())
 }

@@ -32,11 +32,15 @@ fn main() -> ExitCode {
                 ),
         )
         .subcommand(Command::new("test").about("Install or name what is needed, run everything"))
+        .subcommand(
+            Command::new("bench").about("Measure the budgets of docs/bench.md on release builds"),
+        )
         .subcommand(Command::new("deny").about("Check licences, bans and sources (cargo-deny)"))
         .get_matches();
     let result = match matches.subcommand() {
         Some(("demo", args)) => demo::run(args.get_flag("keep")),
         Some(("test", _)) => check::test(),
+        Some(("bench", _)) => check::bench(),
         Some(("deny", _)) => check::deny(),
         _ => Err("no such task".into()),
     };

@@ -11,22 +11,10 @@ struct Tool {
 }
 
 const TOOLS: [Tool; 4] = [
-    Tool {
-        program: "mkfs.ext4",
-        package: "e2fsprogs",
-    },
-    Tool {
-        program: "e2fsck",
-        package: "e2fsprogs",
-    },
-    Tool {
-        program: "ip",
-        package: "iproute2",
-    },
-    Tool {
-        program: "unshare",
-        package: "util-linux",
-    },
+    Tool { program: "mkfs.ext4", package: "e2fsprogs" },
+    Tool { program: "e2fsck", package: "e2fsprogs" },
+    Tool { program: "ip", package: "iproute2" },
+    Tool { program: "unshare", package: "util-linux" },
 ];
 
 /// Makes sure that every tool is there: installs the missing ones as root on a Debian-like
@@ -41,28 +29,17 @@ pub fn ensure() -> Result {
     if !(is_root() && found("apt-get")) {
         return Err(format!(
             "the tests need {}; install them: apt-get install {}",
-            missing
-                .iter()
-                .map(|tool| tool.program)
-                .collect::<Vec<_>>()
-                .join(", "),
+            missing.iter().map(|tool| tool.program).collect::<Vec<_>>().join(", "),
             packages.join(" ")
         ));
     }
     let apt = |args: &[&str]| {
         let mut command = Command::new("apt-get");
-        command
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .arg("-qq")
-            .args(args);
+        command.env("DEBIAN_FRONTEND", "noninteractive").arg("-qq").args(args);
         cargo::succeed(command)
     };
     apt(&["update"])?;
-    apt(&[
-        &["install", "-y", "--no-install-recommends"],
-        packages.as_slice(),
-    ]
-    .concat())
+    apt(&[&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat())
 }
 
 /// Whether a program is on the path; `sbin` counts too, where ordinary users do not look.
@@ -74,8 +51,5 @@ pub fn found(program: &str) -> bool {
 }
 
 fn is_root() -> bool {
-    Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|id| id.stdout.trim_ascii() == b"0")
+    Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }

@@ -1,0 +1,218 @@
+//! Bad input: a clear message, the right exit code, and no change of state.
+
+use std::{
+    fs,
+    net::UdpSocket,
+    time::{Duration, Instant},
+};
+
+use lab::Lab;
+use model::Code;
+
+/// A lab whose array and instances run.
+fn running() -> Lab {
+    let mut lab = Lab::new();
+    lab.init_array().ok();
+    lab.start_array();
+    lab.start(&[50, 51]).ok();
+    lab
+}
+
+fn status(lab: &Lab) -> String {
+    lab.cci(51, "pairdisplay -g snap -CLI").ok().to_string()
+}
+
+#[test]
+fn names_and_words_that_do_not_exist_are_named() {
+    let lab = running();
+    let before = status(&lab);
+    let refused = |line: &str, code: Code, named: &str| {
+        let said = lab.cci(51, line);
+        assert!(said.fails(code).contains(named), "{named:?} is not in {said}");
+        assert_eq!(said.stdout, "", "{said}");
+    };
+    refused("pairdisplay -g nogroup", Code::ExEnogrp, "nogroup");
+    refused("paircreate -g nogroup -vl", Code::ExEnogrp, "nogroup");
+    refused("pairdisplay -g snap -d novol", Code::ExEnodev, "novol");
+    refused("pairsplit -g snap -bogus", Code::ExUnwopt, "-bogus");
+    refused("paircreate -g snap", Code::ExReqarg, "-vl");
+    refused("paircreate -g snap -vr -c 16", Code::ExInvarg, "16");
+    assert_eq!(status(&lab), before);
+}
+
+#[test]
+fn what_the_state_forbids_is_refused_and_changes_nothing() {
+    let lab = running();
+    lab.cci(51, "pairsplit -g snap").fails(Code::ExInvstp);
+    lab.cci(51, "pairresync -g snap").fails(Code::ExInvstp);
+    lab.cci(51, "pairresync -g snap -restore").fails(Code::ExInvstp);
+    lab.cci(51, "paircreate -g snap -vr").ok();
+    lab.cci(51, "pairevtwait -g snap -s pair -t 120").ok();
+    let before = status(&lab);
+    lab.cci(51, "pairresync -g snap -restore").fails(Code::ExInvstp);
+    assert_eq!(status(&lab), before);
+    assert!(before.contains("PAIR"), "{before}");
+}
+
+#[test]
+fn remote_copy_says_that_it_is_not_there_yet() {
+    let lab = running();
+    let said = lab.cci(51, "paircreate -g snap -vr -f never -IH51");
+    assert!(said.fails(Code::ExEnosup).contains("HORC"), "{said}");
+}
+
+#[test]
+fn volumes_of_different_size_are_refused_with_both_sizes() {
+    let mut lab = Lab::new();
+    let toml = fs::read_to_string(lab.conf("array-62496.toml")).unwrap();
+    fs::write(lab.conf("array-62496.toml"), smaller_svol(&toml)).unwrap();
+    lab.init_array().ok();
+    lab.start_array();
+    lab.start(&[50, 51]).ok();
+    let before = status(&lab);
+    lab.cci(51, "paircreate -g snap -vr").fails(Code::ExEnqsiz);
+    assert_eq!(status(&lab), before);
+}
+
+/// Makes LDEV 19 an OPEN-V of 100 MiB.
+fn smaller_svol(toml: &str) -> String {
+    let (head, tail) =
+        toml.split_once("number = 19").or_else(|| toml.split_once("ldev = 19")).unwrap();
+    let key = if toml.contains("number = 19") { "number = 19" } else { "ldev = 19" };
+    let end = tail.find("\n[[").unwrap_or(tail.len());
+    let body = tail[..end].replace("OPEN-3", "OPEN-V");
+    format!("{head}{key}{body}\nsize = \"100 MiB\"\n{}", &tail[end..])
+}
+
+#[test]
+fn a_mirror_that_shadowimage_does_not_have_is_refused() {
+    let mut lab = Lab::new();
+    let conf = fs::read_to_string(lab.conf("horcm50.conf")).unwrap();
+    let (from, to) = ("25              1             2", "25              1             7");
+    assert!(conf.contains(from), "{conf}");
+    fs::write(lab.conf("horcm50.conf"), conf.replace(from, to)).unwrap();
+    lab.init_array().ok();
+    lab.start_array();
+    lab.start(&[50, 51]).ok();
+    lab.cci(51, "paircreate -g snap -vr").fails(Code::ExInvmun);
+}
+
+#[test]
+fn a_stopped_daemon_is_ex_atthor_at_once() {
+    let lab = Lab::new();
+    let started = Instant::now();
+    let said = lab.cci(51, "pairdisplay -g snap");
+    assert!(said.fails(Code::ExAtthor).contains("horcmstart 51"), "{said}");
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_peer_that_is_down_costs_its_rows_and_the_code_not_the_local_rows() {
+    let mut lab = running();
+    lab.shut_down(&[50]).ok();
+    let said = lab.cci(51, "pairdisplay -g snap");
+    said.fails(Code::ExEnormt);
+    assert!(said.stdout.contains("snapdev1(L)"), "{said}");
+    assert!(!said.stdout.contains("snapdev1(R)"), "{said}");
+    lab.cci(51, "paircreate -g snap -vr").fails(Code::ExEnormt);
+    assert_eq!(lab.cci(51, "pairvolchk -g snap -ss").code, Some(11));
+}
+
+#[test]
+fn an_array_that_is_down_is_ex_cmdioe_and_comes_back() {
+    let mut lab = running();
+    lab.kill_array();
+    lab.cci(51, "pairdisplay -g snap -l").fails(Code::ExCmdioe);
+    lab.start_array();
+    lab.cci(51, "pairdisplay -g snap").ok();
+}
+
+#[test]
+fn two_daemons_for_one_instance_are_refused_and_the_first_goes_on() {
+    let mut lab = running();
+    let second = lab.start(&[50]);
+    assert_eq!(second.code, Some(1), "{second}");
+    assert!(second.stdout.contains("HORCM inst 50 has already been running."), "{second}");
+    lab.cci(50, "pairdisplay -g snap").ok();
+}
+
+#[test]
+fn a_port_in_use_is_named_and_the_start_fails() {
+    let mut lab = Lab::new();
+    lab.init_array().ok();
+    lab.start_array();
+    let _taken = UdpSocket::bind((lab.ip(), 52050)).unwrap();
+    let said = lab.start(&[50]);
+    assert_eq!(said.code, Some(3), "{said}");
+    assert!(said.stdout.contains("HORCM inst 50 has failed to start."), "{said}");
+    assert!(said.stderr.contains("52050"), "{said}");
+    lab.cci(50, "pairdisplay -g snap").fails(Code::ExAtthor);
+}
+
+#[test]
+fn every_mistake_of_a_configuration_is_reported_with_line_and_column() {
+    let mut lab = Lab::new();
+    lab.init_array().ok();
+    lab.start_array();
+    let conf = fs::read_to_string(lab.conf("horcm50.conf")).unwrap();
+    let broken = conf.replace("CL2-C", "CL9-Z").replace("3000", "soon");
+    fs::write(lab.conf("horcm50.conf"), &broken).unwrap();
+    let line = |word| 1 + broken.lines().position(|l| l.contains(word)).unwrap();
+    let said = lab.start(&[50]);
+    assert_eq!(said.code, Some(3), "{said}");
+    for word in ["CL9-Z", "soon"] {
+        let place = format!("horcm50.conf:{}:", line(word));
+        assert!(said.stderr.contains(&place), "{place} is not in {said}");
+    }
+}
+
+#[test]
+fn a_damaged_array_directory_is_refused_by_the_name_of_the_damaged_file() {
+    let lab = Lab::new();
+    lab.init_array().ok();
+    let whole = copy_of(&lab);
+    for name in &whole {
+        for damage in [truncate as fn(&std::path::Path), overwrite] {
+            let path = lab.array_dir().join(name);
+            let saved = lab.path("saved");
+            fs::copy(&path, &saved).unwrap();
+            damage(&path);
+            let dir = lab.array_dir();
+            let said = lab.program("arrayd", ["check".as_ref(), dir.as_os_str()]);
+            assert_ne!(said.code, Some(0), "{name}: {said}");
+            assert!(
+                format!("{}{}", said.stdout, said.stderr).contains(name.as_str()),
+                "{name}: {said}"
+            );
+            fs::copy(&saved, &path).unwrap();
+        }
+    }
+    let dir = lab.array_dir();
+    lab.program("arrayd", ["check".as_ref(), dir.as_os_str()]).ok();
+}
+
+/// The metadata files of the array's directory, which must hold something.
+fn copy_of(lab: &Lab) -> Vec<String> {
+    let names: Vec<_> = fs::read_dir(lab.array_dir())
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(|entry| entry.metadata().is_ok_and(|m| m.is_file() && m.len() > 0))
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    assert!(!names.is_empty());
+    names
+}
+
+fn truncate(path: &std::path::Path) {
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    let length = file.metadata().unwrap().len();
+    file.set_len(length / 2).unwrap();
+}
+
+fn overwrite(path: &std::path::Path) {
+    let mut bytes = fs::read(path).unwrap();
+    for byte in bytes.iter_mut().take(4096) {
+        *byte = !*byte;
+    }
+    fs::write(path, bytes).unwrap();
+}

@@ -1,0 +1,87 @@
+//! The seed's session, line for line. The expected lines are the manual's (MK-94HC074 3.7.2 and
+//! the CCI reference 2.7, 2.13), typed from there; where the manual shows a device file of
+//! Windows, no device is registered here and the column says `Unknown`.
+
+use lab::{Lab, lab::until};
+
+#[test]
+fn the_seeds_session_prints_the_seeds_lines() {
+    let mut lab = Lab::new();
+    lab.init_array().ok();
+    lab.start_array();
+
+    assert_eq!(
+        lab.start(&[50, 51]).ok(),
+        "starting HORCM inst 50\n\
+         HORCM inst 50 starts successfully.\n\
+         starting HORCM inst 51\n\
+         HORCM inst 51 starts successfully.\n"
+    );
+    let again = lab.cci(50, "horcmstart 50");
+    assert_eq!(again.code, Some(1), "{again}");
+    assert!(again.stdout.contains("HORCM inst 50 has already been running."), "{again}");
+
+    assert_eq!(
+        lab.cci(51, "pairdisplay -g snap -fdc").ok(),
+        "Group   PairVol(L/R) Device_File      ,Seq#,LDEV#.P/S,Status,   % ,P-LDEV# M\n\
+         snap    snapdev1(L)  Unknown        62496  19..SMPL  ----,-----  ---- -\n\
+         snap    snapdev1(R)  Unknown        62496  18..SMPL  ----,-----  ---- -\n"
+    );
+
+    assert_eq!(lab.cci(51, "raidvchkset -g snap -vg idb").ok(), "");
+    assert_eq!(lab.cci(51, "paircreate -g snap -vr -m noread").ok(), "");
+    assert_eq!(
+        lab.cci(51, "pairevtwait -g snap -s pair -t 120").ok(),
+        "pairevtwait : Wait status done.\n"
+    );
+    assert_eq!(
+        lab.cci(51, "pairdisplay -g snap").ok(),
+        "Group   PairVol(L/R) (Port#,TID,LU-M),Seq#,LDEV#.P/S,Status, Seq#,P-LDEV# M\n\
+         snap    snapdev1(L) (CL2-C ,25, 2-0)62496 19..S-VOL PAIR,----- 18 -\n\
+         snap    snapdev1(R) (CL2-C ,25, 1-2)62496 18..P-VOL PAIR,62496 19 N\n"
+    );
+
+    lab.write(18, 4096, b"a host write").ok();
+    assert_eq!(lab.cci(51, "pairsplit -g snap").ok(), "");
+    lab.cci(51, "pairevtwait -g snap -s psus -ss ssus -t 120").ok();
+    let split = lab.cci(51, "pairdisplay -g snap -fc");
+    let rows: Vec<Vec<_>> = split.ok().lines().map(|l| l.split_whitespace().collect()).collect();
+    assert_eq!(
+        rows[0].join(" "),
+        "Group PairVol(L/R) (Port#,TID, LU-M) ,Seq#,LDEV#.P/S,Status, % ,P-LDEV# M"
+    );
+    assert_eq!(
+        rows[1].join(" "),
+        "snap snapdev1(L) (CL2-C ,25, 2-0 )62496 19.S-VOL SSUS, 100 18 -"
+    );
+    assert_eq!(
+        rows[2].join(" "),
+        "snap snapdev1(R) (CL2-C ,25, 1-2 )62496 18.P-VOL PSUS, 100 19 W"
+    );
+
+    lab.cci(51, "pairresync -g snap -restore").ok();
+    lab.cci(51, "pairevtwait -g snap -s pair -t 120").ok();
+    assert_eq!(lab.cci(51, "pairvolchk -g snap -ss").code, Some(33));
+    assert_eq!(lab.cci(50, "pairvolchk -g snap -ss").code, Some(23));
+    assert_eq!(lab.cci(50, "pairevtwait -g snap -nowait").code, Some(3));
+    lab.cci(51, "pairsplit -g snap -S").ok();
+    assert_eq!(lab.cci(51, "pairvolchk -g snap -ss").code, Some(11));
+
+    let (first, second) = (lab.horcmd_pid(50).unwrap(), lab.horcmd_pid(51).unwrap());
+    let titles = std::process::Command::new("ps").args(["-eo", "pid,args"]).output().unwrap();
+    let titles = String::from_utf8_lossy(&titles.stdout).into_owned();
+    for (pid, title) in [(first, "horcmd_050"), (second, "horcmd_051")] {
+        let line = titles.lines().find(|l| l.trim_start().starts_with(&format!("{pid} ")));
+        assert!(line.is_some_and(|line| line.ends_with(title)), "{line:?}");
+    }
+    assert_eq!(
+        lab.shut_down(&[50, 51]).ok(),
+        "inst 50:\nHORCM Shutdown inst 50 !!!\ninst 51:\nHORCM Shutdown inst 51 !!!\n"
+    );
+    until("both daemons are gone", || {
+        [first, second].iter().all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
+    });
+    let stopped = lab.cci(50, "horcmshutdown 50");
+    assert_ne!(stopped.code, Some(0));
+    assert!(stopped.stderr.contains("Can't be attached to HORC manager"), "{stopped}");
+}
