@@ -1,0 +1,179 @@
+//! `paircreate`, `pairsplit`, `pairresync`, `raidvchkset`: orders that change.
+//!
+//! The request id of the command goes along to the storage system, which carries out each id
+//! once. Nothing here looks at pair states: a resend must lead to the same order, so that the
+//! storage system can recognise it, and the state machine is there alone.
+
+use std::sync::Arc;
+
+use model::{CciError, Code, DevName, Guard, LdevId, Mode, PairEnd, Serial, Side};
+use protocol::{
+    RequestId,
+    horcm::{Answer, Reply, Selection},
+    orders::{Order, OrderError, PairChange},
+};
+
+use crate::{
+    batch,
+    catalog::{Group, Member},
+    daemon::Daemon,
+    plan::{self, Part, UnitPlan},
+    selection, sides, summary,
+};
+
+/// The most pairs of one change (`Order::Change`).
+const MAX_PAIRS: usize = 65_536;
+
+/// Carries out a change of the pairs of a selection: one order for each storage system.
+///
+/// # Errors
+/// EX_ENOSUP in HORC mode; EX_ENOGRP, EX_ENODEV, EX_ENLDEV, EX_INVMUN, EX_EVOLCE, EX_ENQSER,
+/// EX_EXTCTG, EX_ENOUNT for volumes; EX_ENORMT, EX_CMDIOE when somebody does not answer; what
+/// the storage system refuses, with the volume it refused.
+pub async fn change(
+    daemon: &Arc<Daemon>,
+    id: RequestId,
+    selection: &Selection,
+    change: PairChange,
+    primary: Option<Side>,
+    local_only: bool,
+) -> Answer {
+    if selection.mode == Mode::Horc {
+        return Err(CciError::new(Code::ExEnosup)
+            .cause("remote copy (HORC mode) is not there yet")
+            .advice("for local copies set HORCC_MRCF=1, or say -IM"));
+    }
+    let chosen = selection::choose(&daemon.catalog, &selection.target)?;
+    let group = chosen.group;
+    let members: Vec<&Member> = chosen.members().iter().collect();
+    if members.len() > MAX_PAIRS {
+        return Err(CciError::new(Code::ExErange)
+            .object(group.name.to_string())
+            .cause(format!("it has more than {MAX_PAIRS} volumes"))
+            .advice("divide the group"));
+    }
+    summary::check_mirrors(daemon, group, &members, selection)?;
+    let locals = members
+        .iter()
+        .map(|member| Ok((member.name.clone(), sides::end_of(group, member, selection)?)))
+        .collect::<Result<Vec<_>, CciError>>()?;
+    let remotes = if local_only {
+        None
+    } else {
+        let names: Vec<DevName> = locals.iter().map(|(name, _)| name.clone()).collect();
+        Some(sides::remote(daemon, group, &names, selection, false).await?)
+    };
+    let parts = plan::join(group, locals, remotes)?;
+    let plans = plan::plan(group, &parts, &change, primary)?;
+    check_units(daemon, group, &parts, &plans).await?;
+    let mut done: Vec<Serial> = Vec::new();
+    for plan in plans {
+        let unit = daemon.units.by_serial(plan.serial)?;
+        let order = Order::Change { change, pairs: plan.pairs };
+        let answer = unit.order(id, &order).await;
+        let part = |at: u32| parts.get(*plan.parts.get(usize::try_from(at).ok()?)?);
+        let object = |at| part(at).map(|part| group.object(&part.name, Some(part.local)));
+        answer.map_err(|refused| told(refused, object, &done))?;
+        done.push(plan.serial);
+    }
+    Ok(Reply::Done)
+}
+
+/// Every storage system must be known; and when there are several, each must answer for its
+/// volumes before the first one changes: one order cannot span them.
+async fn check_units(
+    daemon: &Daemon,
+    group: &Group,
+    parts: &[Part],
+    plans: &[UnitPlan],
+) -> Result<(), CciError> {
+    for plan in plans {
+        daemon.units.by_serial(plan.serial)?;
+    }
+    if plans.len() < 2 {
+        return Ok(());
+    }
+    let ends: Vec<PairEnd> = parts.iter().map(|part| part.local).collect();
+    let statuses = batch::statuses(&daemon.units, &ends).await?;
+    for (part, status) in parts.iter().zip(statuses) {
+        if status.is_none() {
+            return Err(CciError::new(Code::ExEnldev)
+                .object(group.object(&part.name, Some(part.local)))
+                .cause("its storage system has no such LDEV")
+                .advice("correct the configuration and start the instance again"));
+        }
+    }
+    Ok(())
+}
+
+/// Sets or clears the guard of this side's volumes.
+///
+/// # Errors
+/// EX_ENOGRP, EX_ENODEV, EX_ENOUNT, EX_CMDIOE; what the storage system refuses.
+pub async fn set_guard(
+    daemon: &Daemon,
+    id: RequestId,
+    selection: &Selection,
+    guard: Guard,
+    retention_days: Option<u32>,
+) -> Answer {
+    let chosen = selection::choose(&daemon.catalog, &selection.target)?;
+    let group = chosen.group;
+    let mut units: Vec<(Serial, Vec<LdevId>, Vec<String>)> = Vec::new();
+    for member in chosen.members() {
+        let end = sides::end_of(group, member, selection)?;
+        daemon.units.by_serial(end.volume.serial)?;
+        let position = units.iter().position(|unit| unit.0 == end.volume.serial);
+        let position = position.unwrap_or_else(|| {
+            units.push((end.volume.serial, Vec::new(), Vec::new()));
+            units.len() - 1
+        });
+        units[position].1.push(end.volume.ldev);
+        units[position].2.push(group.object(&member.name, Some(end)));
+    }
+    let mut done = Vec::new();
+    for (serial, ldevs, names) in units {
+        let order = Order::SetGuard { ldevs, guard, retention_days };
+        let answer = daemon.units.by_serial(serial)?.order(id, &order).await;
+        let object = |at| names.get(usize::try_from(at).ok()?).cloned();
+        answer.map_err(|refused| told(refused, object, &done))?;
+        done.push(serial);
+    }
+    Ok(Reply::Done)
+}
+
+/// A refusal in the words of the configuration, and what had changed before it.
+fn told(refused: OrderError, object: impl Fn(u32) -> Option<String>, done: &[Serial]) -> CciError {
+    let mut error = refused.error;
+    if let Some(object) = refused.at.and_then(object) {
+        error.object = Some(object);
+    }
+    if !done.is_empty() {
+        let done: Vec<_> = done.iter().map(ToString::to_string).collect();
+        let before = format!("Serial# {} had carried it out before", done.join(", "));
+        let cause = error.cause.map(|cause| format!("{cause}; {before}"));
+        error.cause = Some(cause.unwrap_or(before));
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_volume_and_what_was_done_before() {
+        let refused = OrderError {
+            at: Some(1),
+            error: CciError::new(Code::ExInvstp).object("LDEV 2").cause("SMPL"),
+        };
+        let names = ["g/a".to_owned(), "g/b".to_owned()];
+        let object = |at: u32| names.get(at as usize).cloned();
+        let error = told(refused.clone(), object, &[Serial::new(7).unwrap()]);
+        assert_eq!(error.object.as_deref(), Some("g/b"));
+        let cause = error.cause.unwrap();
+        assert_eq!(cause, "SMPL; Serial# 7 had carried it out before");
+        let elsewhere = OrderError { at: Some(9), ..refused };
+        assert_eq!(told(elsewhere, object, &[]).object.as_deref(), Some("LDEV 2"));
+    }
+}

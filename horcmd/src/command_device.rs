@@ -1,0 +1,170 @@
+//! One command device reached over the network: `\\.\IPCMD-host-port`.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use confparse::{CommandDevice, Host};
+use model::Serial;
+use protocol::{
+    CallError, Caller, Key, Kind, RequestId, codec,
+    orders::{Identity, Order, OrderAnswer, OrderError, Reply},
+};
+use tokio::sync::Mutex;
+
+use crate::room;
+
+/// A command device and what is known of it.
+#[derive(Debug)]
+pub struct IpCommandDevice {
+    spelled: CommandDevice,
+    host: Host,
+    port: u16,
+    key: Key,
+    timeout: Duration,
+    caller: Mutex<Option<Caller>>,
+    address: OnceLock<SocketAddr>,
+    /// The serial number it led to, plus one; 0 until it has answered.
+    serial: AtomicU64,
+}
+
+/// Why a command device did not carry an order.
+#[derive(Debug)]
+pub enum AlternateFault {
+    /// Its host name has no address, or no socket could be made.
+    Address(String),
+    /// The datagrams did not lead to an answer.
+    Call {
+        /// How it ended.
+        error: CallError,
+        /// How long the wait was.
+        timeout: Duration,
+    },
+    /// The answer was none of this protocol's.
+    Malformed,
+    /// It leads to another system than the unit's other command devices.
+    Other {
+        /// That one.
+        serial: Serial,
+        /// The unit's.
+        known: Serial,
+    },
+}
+
+impl fmt::Display for AlternateFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(reason) => f.write_str(reason),
+            Self::Call { error, timeout } => match error {
+                CallError::Refused => f.write_str("refused: nothing listens there"),
+                CallError::Silent => write!(
+                    f,
+                    "silent for {} s: it is down, cut off, or holds another key",
+                    timeout.as_secs_f32()
+                ),
+                other => other.fmt(f),
+            },
+            Self::Malformed => {
+                f.write_str("its answer is not understood: another version of this protocol")
+            }
+            Self::Other { serial, known } => {
+                write!(f, "leads to Serial# {serial}, not to Serial# {known}")
+            }
+        }
+    }
+}
+
+impl IpCommandDevice {
+    /// `None` for the forms that are no network address. `timeout` bounds its silence.
+    #[must_use]
+    pub fn new(device: &CommandDevice, key: Key, timeout: Duration) -> Option<Self> {
+        let CommandDevice::Ip { host, port, .. } = device else {
+            return None;
+        };
+        Some(Self {
+            host: host.clone(),
+            port: *port,
+            spelled: device.clone(),
+            key,
+            timeout,
+            caller: Mutex::new(None),
+            address: OnceLock::new(),
+            serial: AtomicU64::new(0),
+        })
+    }
+
+    /// The serial number it led to when it first answered.
+    #[must_use]
+    pub fn serial(&self) -> Option<Serial> {
+        let stored = self.serial.load(Ordering::Relaxed).checked_sub(1)?;
+        u32::try_from(stored).ok().and_then(Serial::new)
+    }
+
+    /// How many bytes an answer may have.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        room::towards(self.address.get().map(SocketAddr::ip))
+    }
+
+    /// Asks who it leads to.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn identify(&self) -> Result<Identity, AlternateFault> {
+        match self.order(RequestId::random(), &Order::Identify).await? {
+            Ok(Reply::Identity(identity)) => {
+                let stored = u64::from(u32::from(identity.serial)) + 1;
+                self.serial.store(stored, Ordering::Relaxed);
+                Ok(identity)
+            }
+            _ => Err(AlternateFault::Malformed),
+        }
+    }
+
+    /// Carries one order.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn order(
+        &self,
+        id: RequestId,
+        order: &Order,
+    ) -> Result<Result<Reply, OrderError>, AlternateFault> {
+        let caller = self.caller().await?;
+        let kind = if order.mutates() { Kind::Change } else { Kind::Read };
+        let timeout = self.timeout;
+        let answer = caller.call(id, kind, codec::encode(order), timeout).await;
+        let bytes = answer.map_err(|error| AlternateFault::Call { error, timeout })?;
+        codec::decode::<OrderAnswer>(&bytes).map_err(|_| AlternateFault::Malformed)
+    }
+
+    async fn caller(&self) -> Result<Caller, AlternateFault> {
+        let mut slot = self.caller.lock().await;
+        if let Some(caller) = &*slot {
+            return Ok(caller.clone());
+        }
+        let wrong = |reason: String| AlternateFault::Address(reason);
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
+        let address = found
+            .map_err(|e| wrong(format!("the host {} is unknown: {e}", self.host)))?
+            .next()
+            .ok_or_else(|| wrong(format!("the host {} has no address", self.host)))?;
+        let caller = Caller::connect(address, self.key.clone()).await;
+        let caller = caller.map_err(|e| wrong(format!("no socket towards {address}: {e}")))?;
+        let _ = self.address.set(address);
+        *slot = Some(caller.clone());
+        Ok(caller)
+    }
+}
+
+impl fmt::Display for IpCommandDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.spelled.fmt(f)
+    }
+}

@@ -1,0 +1,136 @@
+//! Both sides of volumes: the rows of this instance, and those of the remote one.
+
+use model::{CciError, Code, DevName, Mode, PairEnd};
+use protocol::{
+    horcm::{Reply, Request, Row, Selection},
+    orders::EndStatus,
+};
+use tokio::task::JoinSet;
+
+use crate::{
+    batch,
+    catalog::{Group, Member},
+    daemon::Daemon,
+    room, selection,
+};
+use std::sync::Arc;
+
+/// How many questions to a peer are under way at once.
+const AT_ONCE: usize = 8;
+
+/// The LDEV and mirror of a volume.
+///
+/// # Errors
+/// EX_ENODEV for a volume of HORCM_DEV at whose path no LU was found.
+pub fn end_of(group: &Group, member: &Member, selection: &Selection) -> Result<PairEnd, CciError> {
+    let volume = member.volume().ok_or_else(|| {
+        let path = member.path().map(|path| format!("no LU at {path}"));
+        CciError::new(Code::ExEnodev)
+            .object(group.object(&member.name, None))
+            .cause(path.unwrap_or_default())
+            .advice("correct Port#, TargetID and LU# in HORCM_DEV (raidscan shows what is there)")
+    })?;
+    Ok(batch::end(volume, selection::mu_of(member, selection.mirror)))
+}
+
+/// The rows of this instance. In a mode in which a volume has no mirror it shows as SMPL.
+///
+/// # Errors
+/// EX_ENODEV, EX_INVMUN for a `-FMRCF` mirror that cannot be, EX_CMDIOE.
+pub async fn local(
+    daemon: &Daemon,
+    group: &Group,
+    members: &[&Member],
+    selection: &Selection,
+    guards: bool,
+) -> Result<Vec<Row>, CciError> {
+    let mut ends = Vec::with_capacity(members.len());
+    let mut asked = Vec::with_capacity(members.len());
+    for member in members {
+        let end = end_of(group, member, selection)?;
+        let mirrors = daemon.mirrors(end);
+        let paired = selection::has_mirror(member, selection, mirrors);
+        if !paired && selection.mode == Mode::Homrcf && selection.mirror.is_some() && mirrors > 0 {
+            return Err(selection::bad_mu(group, member, selection, mirrors));
+        }
+        // Mirror 0 always exists: it tells whether the LDEV does.
+        let mu = if paired { end.mu } else { model::MuNumber::default() };
+        asked.push(batch::end(end.volume, mu));
+        ends.push((end, paired));
+    }
+    let statuses = batch::statuses(&daemon.units, &asked).await?;
+    let guards = if guards {
+        let volumes: Vec<_> = asked.iter().map(|end| end.volume).collect();
+        batch::guards(&daemon.units, &volumes).await?
+    } else {
+        vec![None; members.len()]
+    };
+    let mut rows = Vec::with_capacity(members.len());
+    for (((member, (end, paired)), status), guard) in
+        members.iter().zip(ends).zip(statuses).zip(guards)
+    {
+        rows.push(Row {
+            path: member.path(),
+            volume: end.volume,
+            mu: end.mu,
+            device: None,
+            status: status.map(|status| if paired { status } else { EndStatus::SMPL }),
+            guard,
+        });
+    }
+    Ok(rows)
+}
+
+/// The rows of the remote instance, by name; `None` for a volume it does not have.
+///
+/// # Errors
+/// EX_ENORMT, or what the remote instance refuses.
+pub async fn remote(
+    daemon: &Arc<Daemon>,
+    group: &Group,
+    names: &[DevName],
+    selection: &Selection,
+    guards: bool,
+) -> Result<Vec<Option<Row>>, CciError> {
+    let each = room::rows(daemon.peers.room(group));
+    let mut rows = vec![None; names.len()];
+    let mut under_way = JoinSet::new();
+    let mut parts = names.chunks(each).enumerate();
+    loop {
+        while under_way.len() < AT_ONCE
+            && let Some((number, names)) = parts.next()
+        {
+            let request = Request::Partners {
+                group: group.name.clone(),
+                mode: selection.mode,
+                mirror: selection.mirror,
+                guards,
+                names: names.to_vec(),
+            };
+            let (daemon, group, count) = (daemon.clone(), group.name.clone(), names.len());
+            under_way.spawn(async move {
+                let group = daemon.catalog.group(&group)?;
+                match daemon.peers.ask(group, &request).await? {
+                    Reply::Partners(list) if list.len() == count => Ok((number * each, list)),
+                    _ => Err(misunderstood(group)),
+                }
+            });
+        }
+        match under_way.join_next().await {
+            None => return Ok(rows),
+            Some(Ok(part)) => {
+                let (start, list) = part?;
+                rows[start..start + list.len()].clone_from_slice(&list);
+            }
+            Some(Err(_)) => return Err(misunderstood(group)),
+        }
+    }
+}
+
+/// The refusal of an answer that does not fit its question.
+fn misunderstood(group: &Group) -> CciError {
+    CciError::new(Code::ExEnormt)
+        .object(group.name.to_string())
+        .cause("the remote instance's answer does not fit the question: another version?")
+        .advice("run the same version of horcmd on both hosts")
+}
