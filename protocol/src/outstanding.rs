@@ -16,8 +16,11 @@ const SILENT_SENDS: u32 = 3;
 /// untuned host hold.
 const BURST_PARTS: usize = 64;
 const BURST_BYTES: usize = 128 << 10;
-/// How many parts of a burst ask for a Status, so that a lost one does not stop the flow.
+/// How many parts of a long burst ask for a Status, so that a lost one does not stop the flow; a
+/// short one asks once, for an early Status would have parts sent again that are still under way.
 const TELLING_PARTS: usize = 3;
+/// A burst is long from so many parts on.
+const LONG_BURST: usize = 16;
 
 /// A request under way.
 #[derive(Debug)]
@@ -109,24 +112,23 @@ impl Outstanding {
     /// A burst of missing parts while the server is taking them in; only the first few missing,
     /// all telling, once it seems silent; part 0 as a question when all are there.
     pub fn burst(&mut self, now: Instant, next: u64) -> Vec<Sending> {
-        let most = if self.unheard == 0 {
-            (BURST_BYTES / usize::from(self.cut.chunk).max(1)).clamp(TELLING_PARTS, BURST_PARTS)
-        } else {
-            TELLING_PARTS
-        };
+        let burst = (BURST_BYTES / usize::from(self.cut.chunk).max(1)).clamp(1, BURST_PARTS);
+        let resent = self.unheard > 0;
+        let most = if resent { burst.min(TELLING_PARTS) } else { burst };
         let mut parts: Vec<usize> = self.there.missing().take(most).collect();
         if parts.is_empty() {
             parts.push(0);
         }
         // A resend leaves the mark where it is: over a long way the answers to the burst itself
         // come after the first resends, and must still count.
-        if self.unheard == 0 {
+        if !resent {
             self.burst = next;
         }
         self.resend = later(now, self.interval);
         self.interval = (self.interval * 2).min(SLOWEST_RESEND);
         self.unheard = self.unheard.saturating_add(1);
-        let telling_from = parts.len().saturating_sub(TELLING_PARTS);
+        let telling = if resent || parts.len() >= LONG_BURST { TELLING_PARTS } else { 1 };
+        let telling_from = parts.len().saturating_sub(telling);
         let send = |(at, part)| Sending { part, tell: at >= telling_from };
         parts.into_iter().enumerate().map(send).collect()
     }

@@ -71,9 +71,12 @@ pub struct Nonces {
 }
 
 impl Nonces {
+    /// The nonces of a new sender.
+    ///
     /// # Panics
     /// When the operating system has no random source.
     #[must_use]
+    #[expect(clippy::new_without_default, reason = "each call draws a random prefix")]
     pub fn new() -> Self {
         let mut prefix = [0; 16];
         getrandom::fill(&mut prefix).expect("the operating system has a random source");
