@@ -1,1 +1,61 @@
-//! commands
+//! The CCI commands in one multi-call binary, `horcm`.
+//!
+//! A command is a table of options and a function. Words become a typed request by the table; a
+//! mistake ends there, with CCI's own text and code. The request goes to the daemon of the
+//! instance, and its answer is printed as CCI prints it. Nothing here knows what a pair is: that
+//! is the storage system's business.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`table`] | what an option table is, and the options all commands share |
+//! | [`parse`] | argv to options given: the single-dash pass, then clap |
+//! | [`help`] | the `-h` text, made from the table |
+//! | [`scope`] | mode and instance: `-I..`, `HORCMINST`, `HORCC_MRCF` |
+//! | [`selection`] | which volumes: `-g`, `-d`, `-dg`, `-FHORC`, `-FMRCF` |
+//! | [`command`] | the commands, one file each |
+//! | [`rows`] | headings and rows, as pure functions |
+//! | [`pages`] | long answers, page by page |
+//! | [`daemon`] | asking a daemon over the session layer |
+//! | [`session`] | what a running command has at hand |
+//! | [`run`] | from argv to exit code |
+//! | [`interactive`] | `-z` and `-zx` |
+//! | [`command_log`] | `horcc_<HOST>.log` |
+//! | [`environment`] | the environment variables, taken once |
+//! | [`failure`] | why a command did not do its work |
+//! | [`links`] | `horcm link DIR` |
+//! | [`multicall`] | one binary, many names; `horcm` itself |
+
+pub mod command;
+pub mod command_log;
+pub mod daemon;
+pub mod environment;
+pub mod failure;
+#[cfg(test)]
+mod fake;
+pub mod help;
+pub mod interactive;
+pub mod links;
+pub mod multicall;
+pub mod pages;
+pub mod parse;
+pub mod rows;
+pub mod run;
+pub mod scope;
+pub mod selection;
+pub mod session;
+pub mod table;
+
+use table::Spec;
+
+/// Every command, in the order of lists.
+#[must_use]
+pub fn all() -> &'static [&'static Spec] {
+    command::ALL
+}
+
+/// The command of this name; a link may also end in `.exe`.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Spec> {
+    let name = name.strip_suffix(".exe").unwrap_or(name);
+    all().iter().copied().find(|spec| spec.names().any(|known| known == name))
+}

@@ -1,0 +1,100 @@
+//! The link names of the multi-call binary: `horcm link DIR`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use model::{CciError, CciResult, Code};
+
+/// Makes a link for every command name in a directory, which is made where missing. Links that
+/// are there already and lead to this binary are left alone.
+///
+/// # Errors
+/// EX_EACCES, before anything is made, when something else stands under one of the names; or
+/// what the file system says.
+pub fn link(directory: &Path) -> CciResult<usize> {
+    let binary = std::env::current_exe()
+        .and_then(fs::canonicalize)
+        .map_err(|error| failed(Path::new("horcm"), &error))?;
+    link_to(&binary, directory)
+}
+
+fn link_to(binary: &Path, directory: &Path) -> CciResult<usize> {
+    fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
+    let names = crate::all().iter().flat_map(|spec| spec.names());
+    let paths: Vec<PathBuf> = names.map(|name| directory.join(file_name(name))).collect();
+    let mut missing = Vec::new();
+    for path in &paths {
+        match fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(path),
+            Err(error) => return Err(failed(path, &error)),
+            Ok(_) if leads_to(path, binary) => {}
+            Ok(_) => {
+                return Err(CciError::new(Code::ExEacces)
+                    .object(path.display().to_string())
+                    .cause("something else than a link to this binary stands there")
+                    .advice("move it away, or choose another directory"));
+            }
+        }
+    }
+    for path in missing {
+        make(binary, path).map_err(|error| failed(path, &error))?;
+    }
+    Ok(paths.len())
+}
+
+fn leads_to(link: &Path, binary: &Path) -> bool {
+    fs::canonicalize(link).is_ok_and(|target| target == binary)
+}
+
+fn failed(path: &Path, error: &io::Error) -> CciError {
+    CciError::new(Code::ExEacces).object(path.display().to_string()).cause(error.to_string())
+}
+
+#[cfg(unix)]
+fn file_name(name: &str) -> String {
+    name.to_owned()
+}
+
+#[cfg(unix)]
+fn make(binary: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(binary, link)
+}
+
+#[cfg(not(unix))]
+fn file_name(name: &str) -> String {
+    format!("{name}.exe")
+}
+
+/// Symbolic links need a privilege on Windows; a hard link does not.
+#[cfg(not(unix))]
+fn make(binary: &Path, link: &Path) -> io::Result<()> {
+    fs::hard_link(binary, link)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_made_once_and_foreign_files_stay_untouched() {
+        let place = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(place.path()).unwrap();
+        let binary = root.join("horcm");
+        fs::write(&binary, "").unwrap();
+        let directory = root.join("bin");
+        let made = link_to(&binary, &directory).unwrap();
+        assert_eq!(made, fs::read_dir(&directory).unwrap().count());
+        assert_eq!(link_to(&binary, &directory).unwrap(), made);
+
+        let foreign = directory.join("pairdisplay");
+        fs::remove_file(&foreign).unwrap();
+        fs::write(&foreign, "mine").unwrap();
+        fs::remove_file(directory.join("pairsplit")).unwrap();
+        let error = link_to(&binary, &directory).unwrap_err();
+        assert_eq!(error.code, Code::ExEacces);
+        assert_eq!(fs::read_to_string(&foreign).unwrap(), "mine");
+        assert!(!directory.join("pairsplit").exists(), "it made links before refusing");
+    }
+}
