@@ -6,11 +6,12 @@
 use std::net::IpAddr;
 
 use model::DevName;
+use protocol::client::Client;
 
 /// Bytes of an answer over loopback.
-pub const LOOPBACK: usize = 60_000;
+pub const LOOPBACK: usize = Client::LOOPBACK_CHUNK as usize;
 /// Bytes of an answer over a network: one unfragmented datagram.
-pub const NETWORK: usize = 1_200;
+pub const NETWORK: usize = Client::NETWORK_CHUNK as usize;
 
 /// The tags and lengths around a list.
 const AROUND: usize = 16;
