@@ -17,6 +17,8 @@
 //! | [`pages`] | long answers, page by page |
 //! | [`daemon`] | asking a daemon over the session layer |
 //! | [`session`] | what a running command has at hand |
+//! | [`states`] | the states of a group as waiting and checking judge them |
+//! | [`launch`], [`lifecycle`] | starting a daemon process, and seeing it live and end |
 //! | [`run`] | from argv to exit code |
 //! | [`interactive`] | `-z` and `-zx` |
 //! | [`command_log`] | `horcc_<HOST>.log` |
@@ -34,6 +36,8 @@ pub mod failure;
 mod fake;
 pub mod help;
 pub mod interactive;
+pub mod launch;
+pub mod lifecycle;
 pub mod links;
 pub mod multicall;
 pub mod pages;
@@ -43,6 +47,7 @@ pub mod run;
 pub mod scope;
 pub mod selection;
 pub mod session;
+pub mod states;
 pub mod table;
 
 use table::Spec;

@@ -2,10 +2,16 @@
 
 mod change;
 
+pub mod horcctl;
+pub mod horcmgr;
+pub mod horcmshutdown;
+pub mod horcmstart;
 pub mod paircreate;
 pub mod pairdisplay;
+pub mod pairevtwait;
 pub mod pairresync;
 pub mod pairsplit;
+pub mod pairvolchk;
 pub mod raidqry;
 pub mod raidscan;
 pub mod raidvchkdsp;
@@ -15,10 +21,16 @@ use crate::table::Spec;
 
 /// Every command, in the order of lists.
 pub(crate) static ALL: &[&Spec] = &[
+    &horcctl::SPEC,
+    &horcmgr::SPEC,
+    &horcmshutdown::SPEC,
+    &horcmstart::SPEC,
     &paircreate::SPEC,
     &pairdisplay::SPEC,
+    &pairevtwait::SPEC,
     &pairresync::SPEC,
     &pairsplit::SPEC,
+    &pairvolchk::SPEC,
     &raidqry::SPEC,
     &raidscan::SPEC,
     &raidvchkdsp::SPEC,

@@ -103,7 +103,7 @@ mod tests {
             assert_eq!((ran.code, ran.output.as_str()), (0, ""), "{line}");
             match fake.asked().pop() {
                 Some(Request::SetGuard { guard, retention_days, .. }) => {
-                    assert_eq!((guard, retention_days), (expected, days), "{line}")
+                    assert_eq!((guard, retention_days), (expected, days), "{line}");
                 }
                 other => panic!("{line} asked {other:?}"),
             }
