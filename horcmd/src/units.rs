@@ -131,7 +131,7 @@ impl Unit {
     }
 
     /// Asks every command device who it leads to, all at once. The first on the line that
-    /// answers is used from then on. Once one has answered, the others get [`GRACE`]: a device
+    /// answers is used from then on. Once one has answered, the others get a second: a device
     /// of a host that is down shall not delay the start, and is asked again before it is used.
     ///
     /// # Errors

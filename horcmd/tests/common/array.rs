@@ -113,15 +113,11 @@ pub fn end(ldev: u32, mu: u32) -> LocalEnd {
 }
 
 async fn answer_all(mut endpoint: Endpoint, state: Arc<Mutex<State>>) {
-    let mut dead = false;
     loop {
         let incoming = endpoint.next().await;
         let order: Order = codec::decode(&incoming.body).unwrap();
         let mut state = state.lock().unwrap();
         state.orders.push((incoming.id, order.clone()));
-        if dead {
-            continue;
-        }
         let answer = match state.executed.get(&incoming.id) {
             Some(answer) => answer.clone(),
             None => {
@@ -133,8 +129,8 @@ async fn answer_all(mut endpoint: Endpoint, state: Arc<Mutex<State>>) {
             }
         };
         if order.mutates() && std::mem::take(&mut state.die_in_change) {
-            dead = true;
-            continue;
+            // The socket closes with the endpoint, as that of a killed process does.
+            return;
         }
         let bytes = codec::encode(&answer);
         assert!(bytes.len() <= incoming.room, "{order:?} asks for too much");
