@@ -67,6 +67,8 @@ struct Fuzz {
     /// The latest real datagrams, to be altered.
     corpus: Vec<Vec<u8>>,
     bodies: Vec<Vec<u8>>,
+    /// Requests being executed for long.
+    slow: Vec<RequestId>,
     welcomed: u64,
     executed: u64,
     ended: u64,
@@ -88,6 +90,7 @@ impl Fuzz {
             sequence: 0,
             corpus: Vec::new(),
             bodies: sample_bodies(),
+            slow: Vec::new(),
             key,
             welcomed: 0,
             executed: 0,
@@ -119,12 +122,19 @@ impl Fuzz {
         let _ = self.client.start(self.now, id, Kind::Change, body, Duration::from_millis(50));
         self.client.timeout(self.now);
         self.flush();
+        if self.slow.len() > 1000 {
+            for id in std::mem::take(&mut self.slow) {
+                if let Some(transmit) = self.server.answer(id, vec![1]) {
+                    self.client_gets(&transmit.datagram);
+                }
+            }
+        }
     }
 
     fn flush(&mut self) {
         while let Some(datagram) = self.client.poll_transmit() {
             self.keep(&datagram);
-            self.to_server(&datagram);
+            self.server_gets(&datagram);
         }
         while self.client.poll_done().is_some() {
             self.ended += 1;
@@ -132,26 +142,26 @@ impl Fuzz {
     }
 
     fn deliver(&mut self, datagram: &[u8]) {
-        self.to_server(datagram);
+        self.server_gets(datagram);
         self.client.receive(self.now, datagram);
         self.flush();
     }
 
-    fn to_server(&mut self, datagram: &[u8]) {
+    fn server_gets(&mut self, datagram: &[u8]) {
         let from = SocketAddr::from(([192, 0, 2, self.random.below(256) as u8], 9));
         match self.server.receive(self.now, from, datagram) {
             Received::Nothing | Received::Stranger(..) => {}
-            Received::Reply(transmit) => self.to_client(&transmit.datagram),
+            Received::Reply(transmit) => self.client_gets(&transmit.datagram),
             Received::Execute(request) => {
                 self.executed += 1;
                 match self.random.below(8) {
-                    0 => {}
+                    0 => self.slow.push(request.id),
                     1 => self.server.forget(request.id),
                     _ => {
                         let len = self.random.below(200) as usize;
                         let body = self.random.bytes(len);
                         if let Some(transmit) = self.server.answer(request.id, body) {
-                            self.to_client(&transmit.datagram);
+                            self.client_gets(&transmit.datagram);
                         }
                     }
                 }
@@ -159,7 +169,7 @@ impl Fuzz {
         }
     }
 
-    fn to_client(&mut self, datagram: &[u8]) {
+    fn client_gets(&mut self, datagram: &[u8]) {
         self.keep(datagram);
         self.client.receive(self.now, datagram);
     }
