@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lab::{Lab, lab::until};
+use lab::{
+    Lab,
+    lab::{group_conf, until},
+};
 
 /// How many volumes make a large configuration.
 const MANY: u32 = 65_536;
@@ -59,7 +62,7 @@ fn ms(time: Duration) -> String {
 }
 
 fn parsing() {
-    let text = conf(50, MANY, 0);
+    let text = group_conf(50, "big", "dev", MANY, 0);
     let parse = times(20, || {
         let parsed = confparse::parse(&text);
         assert_eq!(parsed.config.expect("a valid file").volumes.len(), MANY as usize);
@@ -104,8 +107,10 @@ fn large_group(pairs: u32, budget: Duration) {
     // P-VOLs from LDEV 0x1000 on, S-VOLs behind them.
     let (first, second) = (4096, 4096 + pairs);
     lab.many_ldevs(first, 2 * pairs, 1 << 20);
-    fs::write(lab.conf("horcm50.conf"), replaced(&lab, 50, pairs, first)).expect("a file");
-    fs::write(lab.conf("horcm51.conf"), replaced(&lab, 51, pairs, second)).expect("a file");
+    for (instance, first) in [(50, first), (51, second)] {
+        let text = group_conf(instance, "big", "dev", pairs, first);
+        lab.write_conf(&format!("horcm{instance}.conf"), &text);
+    }
     lab.init_array().ok();
     lab.start_array();
 
@@ -113,7 +118,7 @@ fn large_group(pairs: u32, budget: Duration) {
         start_up(&lab);
     }
     lab.start(&[50, 51]).ok();
-    let created = times(1, || drop(lab.cci(50, "paircreate -g big -vl -nocopy").ok().len()));
+    let created = times(1, || assert_eq!(lab.cci(50, "paircreate -g big -vl -nocopy").ok(), ""));
     row(
         &format!("paircreate -nocopy of {pairs} pairs in one order"),
         &created,
@@ -143,7 +148,7 @@ fn large_group(pairs: u32, budget: Duration) {
             if who == "horcmd" { "32 MiB" } else { "" }
         );
     }
-    let split = times(1, || drop(lab.cci(50, "pairsplit -g big").ok().len()));
+    let split = times(1, || assert_eq!(lab.cci(50, "pairsplit -g big").ok(), ""));
     row(&format!("pairsplit of {pairs} pairs in one order"), &split, Duration::ZERO, Duration::MAX);
 }
 
@@ -179,22 +184,4 @@ fn resident(pid: u32, field: &str) -> f64 {
     let line = status.lines().find(|line| line.starts_with(field)).expect("a field");
     let kib: f64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number");
     kib / 1024.0
-}
-
-fn replaced(lab: &Lab, instance: u16, pairs: u32, first: u32) -> String {
-    conf(instance, pairs, first).replace("127.0.0.1", &lab.ip().to_string())
-}
-
-/// A configuration with one group of many volumes.
-fn conf(instance: u16, pairs: u32, first: u32) -> String {
-    let peer = if instance == 50 { 51 } else { 50 };
-    let mut text = format!(
-        "HORCM_MON\n127.0.0.1 520{instance} 1000 3000\nHORCM_CMD\n\\\\.\\IPCMD-127.0.0.1-31001\n\
-         HORCM_INST\nbig 127.0.0.1 520{peer}\nHORCM_LDEV\n"
-    );
-    for n in 0..pairs {
-        let ldev = first + n;
-        text += &format!("big dev{n:05} 62496 {ldev} 0\n");
-    }
-    text
 }

@@ -23,6 +23,11 @@ const ARRAY: &str = include_str!("../../etc/array-62496.toml");
 const HORCM50: &str = include_str!("../../etc/horcm50.conf");
 const HORCM51: &str = include_str!("../../etc/horcm51.conf");
 
+/// The P-VOL and the S-VOL of the samples.
+pub const PVOL: u32 = 18;
+/// See [`PVOL`].
+pub const SVOL: u32 = 19;
+
 /// How long any command may take before it counts as hanging.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -82,6 +87,41 @@ impl Lab {
     pub fn write_conf(&self, name: &str, text: &str) {
         let text = text.replace("127.0.0.1", &self.ip.to_string());
         fs::write(self.conf(name), text).expect("a configuration file");
+    }
+
+    /// Makes LDEV 18 and 19 OPEN-V volumes of so many bytes (whole MiB).
+    ///
+    /// # Panics
+    /// When the sample does not look as it should.
+    pub fn small_volumes(&self, bytes: u64) {
+        let small = format!("emulation = \"OPEN-V\"\nsize = \"{} MiB\"\n", bytes >> 20);
+        let mut toml = ARRAY.to_string();
+        for ldev in [PVOL, SVOL] {
+            let open_3 = format!("ldev = {ldev}\nemulation = \"OPEN-3\"\n");
+            assert!(toml.contains(&open_3), "etc/array-62496.toml has LDEV {ldev} as OPEN-3");
+            toml = toml.replace(&open_3, &format!("ldev = {ldev}\n{small}"));
+        }
+        self.write_conf("array-62496.toml", &toml);
+    }
+
+    /// Adds `count` LDEVs from number `first` on, of so many bytes each (whole MiB).
+    pub fn many_ldevs(&self, first: u32, count: u32, bytes: u64) {
+        let last = first + count - 1;
+        let size = bytes >> 20;
+        let more = format!(
+            "\n[[ldev]]\nldev = \"{first}-{last}\"\nemulation = \"OPEN-V\"\nsize = \"{size} MiB\"\npool = 0\n"
+        );
+        self.write_conf("array-62496.toml", &(ARRAY.to_string() + &more));
+    }
+
+    /// Configures a group `many` of `pairs` volumes `dev0`, `dev1` ... of so many bytes each.
+    pub fn many_small_pairs(&self, pairs: u32, bytes: u64) {
+        const FIRST: u32 = 4096;
+        self.many_ldevs(FIRST, 2 * pairs, bytes);
+        for (instance, first) in [(50, FIRST), (51, FIRST + pairs)] {
+            let text = group_conf(instance, "many", "dev", pairs, first);
+            self.write_conf(&format!("horcm{instance}.conf"), &text);
+        }
     }
 
     /// The path of a file in `etc/`.
@@ -273,9 +313,9 @@ impl Lab {
     /// When its registration cannot be read.
     #[must_use]
     pub fn horcmd_pid(&self, instance: u16) -> Option<u32> {
-        let home = protocol::home::Home::at(self.root());
+        let home = protocol::Home::at(self.root());
         let instance = model::Instance::numbered(instance).expect("an instance");
-        protocol::home::Registration::read(&home, instance)
+        protocol::Registration::read(&home, instance)
             .expect("a readable registration")
             .map(|registration| registration.pid)
     }
@@ -287,9 +327,7 @@ impl Lab {
     /// When it does not run.
     pub fn kill_horcmd(&self, instance: u16) {
         let pid = self.horcmd_pid(instance).expect("horcmd runs");
-        let raw =
-            rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
-        drop(rustix::process::kill_process(raw, rustix::process::Signal::KILL));
+        run::kill(pid);
         let gone = || {
             fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| {
                 stat.rsplit(')').next().is_some_and(|s| s.trim().starts_with('Z'))
@@ -358,10 +396,8 @@ impl Drop for Lab {
     /// Ends whatever this lab started, by process id.
     fn drop(&mut self) {
         for instance in std::mem::take(&mut self.instances) {
-            if let Some(pid) = self.horcmd_pid(instance)
-                && let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw)
-            {
-                drop(rustix::process::kill_process(pid, rustix::process::Signal::KILL));
+            if let Some(pid) = self.horcmd_pid(instance) {
+                run::kill(pid);
             }
         }
         if let Some(mut child) = self.array.take() {
@@ -369,6 +405,21 @@ impl Drop for Lab {
             drop(child.wait());
         }
     }
+}
+
+/// A configuration of instance 50 or 51 with one group of `pairs` volumes, LDEV `first` and up,
+/// all with MU# 0.
+#[must_use]
+pub fn group_conf(instance: u16, group: &str, stem: &str, pairs: u32, first: u32) -> String {
+    let peer = if instance == 50 { 51 } else { 50 };
+    let mut text = format!(
+        "HORCM_MON\n127.0.0.1 520{instance} 1000 3000\nHORCM_CMD\n\\\\.\\IPCMD-127.0.0.1-31001\n\
+         HORCM_INST\n{group} 127.0.0.1 520{peer}\nHORCM_LDEV\n"
+    );
+    for n in 0..pairs {
+        text += &format!("{group} {stem}{n} 62496 {} 0\n", first + n);
+    }
+    text
 }
 
 /// Waits until `condition` holds, asking again and again.

@@ -50,6 +50,15 @@ impl std::fmt::Display for Outcome {
     }
 }
 
+/// Kills a process as `kill -9` does. One that has ended already is as good as killed.
+///
+/// # Panics
+/// When the number is no process id.
+pub fn kill(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let _ = rustix::process::kill_process(pid.expect("a pid"), rustix::process::Signal::KILL);
+}
+
 /// Runs `command` to its end with `input` on standard input.
 ///
 /// # Panics
@@ -63,17 +72,17 @@ pub fn run(mut command: Command, line: String, input: &[u8], limit: Duration) ->
     let input = input.to_vec();
     // A command that does not read its input closes the pipe; that is its right.
     thread::spawn(move || drop(stdin.write_all(&input)));
-    let pid = rustix::process::Pid::from_child(&child);
+    let pid = child.id();
     let (tell, ended) = std::sync::mpsc::channel();
     let waiter = thread::spawn(move || {
         let output = child.wait_with_output();
-        drop(tell.send(()));
+        let _ = tell.send(());
         output
     });
     let started = Instant::now();
     let hung = ended.recv_timeout(limit).is_err();
     if hung {
-        drop(rustix::process::kill_process(pid, rustix::process::Signal::KILL));
+        kill(pid);
     }
     let output = waiter.join().expect("no panic").unwrap_or_else(|e| panic!("{line}: {e}"));
     let outcome = Outcome {

@@ -10,10 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lab::{Lab, bytes, proxy::Dice};
+use lab::{
+    Lab, bytes,
+    lab::{PVOL, SVOL},
+    proxy::Dice,
+    run,
+};
 
-const PVOL: u32 = 18;
-const SVOL: u32 = 19;
 /// The unit of writing, the difference unit of the pair.
 const SLOT: usize = 256 * 1024;
 /// How large the volumes are.
@@ -115,7 +118,7 @@ impl World {
                     "{place}"
                 );
                 let svol = lab.export(SVOL, "svol.img");
-                assert_eq!(bytes::first_difference(&image, &svol).unwrap(), None, "{place}: PAIR");
+                assert_eq!(bytes::first_difference(image, &svol).unwrap(), None, "{place}: PAIR");
                 fs::remove_file(svol).unwrap();
             }
             Some(11) => drop(self.settle_pvol(&pvol, place)),
@@ -225,11 +228,11 @@ fn campaign(seed: u64, points: u32) {
                 // The moment is the thing under test: any moment will do.
                 thread::sleep(after);
                 match victim {
-                    Victim::Array => kill(array),
+                    Victim::Array => run::kill(array),
                     Victim::Horcmd(instance) => lab.kill_horcmd(instance),
                 }
             });
-            drop(world.session(&lab));
+            let _ = world.session(&lab);
             killer.join().unwrap();
         });
         match victim {
@@ -249,11 +252,6 @@ fn campaign(seed: u64, points: u32) {
         world.rewrite_mixed(&lab);
     }
     assert_eq!(world.session(&lab), Ok(()), "the session after all crashes");
-}
-
-fn kill(pid: u32) {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    drop(rustix::process::kill_process(pid, rustix::process::Signal::KILL));
 }
 
 #[test]

@@ -8,11 +8,11 @@ use lab::{
     proxy::{Dice, Proxy},
 };
 use model::Instance;
-use protocol::{home::Home, registration::Registration};
+use protocol::{Home, Registration};
 
 /// Pairs that change side by side, each by a thread of its own, and changes of each.
-const PAIRS: usize = 8;
-const CHANGES: usize = 125;
+const PAIRS: u32 = 8;
+const CHANGES: u32 = 125;
 
 /// Where the proxies listen: this much above the port they lead to.
 const AWAY: u16 = 1000;
@@ -24,8 +24,9 @@ fn a_thousand_changes_through_a_lossy_network_each_take_effect_exactly_once() {
     lab.init_array().ok();
 
     // All four ways are bad: command to horcmd, horcmd to horcmd both ways, horcmd to array.
-    let at = |port| SocketAddr::from((lab.ip(), port));
-    let proxies: Vec<_> = [31001, 52050, 52051]
+    let ip = lab.ip();
+    let at = |port| SocketAddr::from((ip, port));
+    let proxies: Vec<_> = [31001u16, 52050, 52051]
         .map(|port| Proxy::start(at(port + AWAY), at(port), u64::from(port)).unwrap())
         .into();
     for n in [50, 51] {
@@ -51,7 +52,7 @@ fn a_thousand_changes_through_a_lossy_network_each_take_effect_exactly_once() {
         for pair in 0..PAIRS {
             let lab = &lab;
             scope.spawn(move || {
-                let mut dice = Dice(0xd1ce + pair as u64);
+                let mut dice = Dice(0xd1ce + u64::from(pair));
                 for change in 0..CHANGES {
                     let instance = if dice.percent() < 50 { 50 } else { 51 };
                     let side = if instance == 50 { "-vl" } else { "-vr" };
@@ -68,7 +69,11 @@ fn a_thousand_changes_through_a_lossy_network_each_take_effect_exactly_once() {
             });
         }
     });
-    assert_eq!(changes(&lab) - executed, PAIRS * CHANGES, "changes the array carried out");
+    assert_eq!(
+        changes(&lab) - executed,
+        (PAIRS * CHANGES) as usize,
+        "changes the array carried out"
+    );
     for proxy in &proxies {
         let tally = proxy.tally();
         assert!(tally.lost.load(Ordering::Relaxed) > 100, "the network was bad: {tally:?}");

@@ -6,13 +6,13 @@ use std::{
     process::{Command, Stdio},
 };
 
-use lab::{Lab, bytes};
+use lab::{
+    Lab, bytes,
+    lab::{PVOL, SVOL},
+};
 
 /// The size of an OPEN-3, as the manuals give it: 2,403,360 KB.
 const OPEN_3: u64 = 2_403_360 * 1024;
-
-const PVOL: u32 = 18;
-const SVOL: u32 = 19;
 
 #[test]
 fn an_ext4_image_survives_create_split_resync_and_restore_byte_for_byte() {

@@ -125,7 +125,7 @@ fn key(root: &std::path::Path) -> PathBuf {
 
 fn make_key(root: &std::path::Path) {
     fs::create_dir_all(root.join(".uds")).unwrap();
-    protocol::key::Key::load_or_create(&key(root)).unwrap();
+    protocol::Key::load_or_create(&key(root)).unwrap();
 }
 
 fn hosts<'a>(lab: &'a Lab, cable: &Cable) -> (Host<'a>, Host<'a>) {

@@ -64,24 +64,20 @@ fn remote_copy_says_that_it_is_not_there_yet() {
 #[test]
 fn volumes_of_different_size_are_refused_with_both_sizes() {
     let mut lab = Lab::new();
+    lab.small_volumes(16 << 20);
     let toml = fs::read_to_string(lab.conf("array-62496.toml")).unwrap();
-    fs::write(lab.conf("array-62496.toml"), smaller_svol(&toml)).unwrap();
+    let (head, tail) = toml.split_once("ldev = 19").unwrap();
+    fs::write(
+        lab.conf("array-62496.toml"),
+        format!("{head}ldev = 19{}", tail.replace("16 MiB", "17 MiB")),
+    )
+    .unwrap();
     lab.init_array().ok();
     lab.start_array();
     lab.start(&[50, 51]).ok();
     let before = status(&lab);
     lab.cci(51, "paircreate -g snap -vr").fails(Code::ExEnqsiz);
     assert_eq!(status(&lab), before);
-}
-
-/// Makes LDEV 19 an OPEN-V of 100 MiB.
-fn smaller_svol(toml: &str) -> String {
-    let (head, tail) =
-        toml.split_once("number = 19").or_else(|| toml.split_once("ldev = 19")).unwrap();
-    let key = if toml.contains("number = 19") { "number = 19" } else { "ldev = 19" };
-    let end = tail.find("\n[[").unwrap_or(tail.len());
-    let body = tail[..end].replace("OPEN-3", "OPEN-V");
-    format!("{head}{key}{body}\nsize = \"100 MiB\"\n{}", &tail[end..])
 }
 
 #[test]

@@ -6,14 +6,13 @@
 
 use std::{net::UdpSocket, path::Path};
 
-use lab::{Lab, Outcome, bytes};
+use lab::{
+    Lab, Outcome, bytes,
+    lab::{PVOL, SVOL},
+};
 use model::Code;
 
 use crate::cargo::{Result, cargo, succeed};
-
-/// The P-VOL and the S-VOL of the seed.
-const PVOL: u32 = 18;
-const SVOL: u32 = 19;
 
 /// The ports of `etc/`, all on 127.0.0.1.
 const PORTS: [u16; 3] = [31001, 52050, 52051];
