@@ -18,7 +18,7 @@ use protocol::{
 };
 use tokio::sync::Mutex;
 
-use crate::room;
+use crate::{hosts, room};
 
 /// A command device and what is known of it.
 #[derive(Debug)]
@@ -149,14 +149,10 @@ impl IpCommandDevice {
         if let Some(caller) = &*slot {
             return Ok(caller.clone());
         }
-        let wrong = |reason: String| AlternateFault::Address(reason);
-        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
-        let address = found
-            .map_err(|e| wrong(format!("the host {} is unknown: {e}", self.host)))?
-            .next()
-            .ok_or_else(|| wrong(format!("the host {} has no address", self.host)))?;
+        let address = hosts::first(&self.host, self.port).await.map_err(AlternateFault::Address)?;
         let caller = Caller::connect(address, self.key.clone()).await;
-        let caller = caller.map_err(|e| wrong(format!("no socket towards {address}: {e}")))?;
+        let caller = caller
+            .map_err(|e| AlternateFault::Address(format!("no socket towards {address}: {e}")))?;
         let _ = self.address.set(address);
         *slot = Some(caller.clone());
         Ok(caller)

@@ -13,7 +13,7 @@
 //! | [`logs`], [`journal`], [`stamp`] | log files, and the way of a line into them |
 //! | [`failure`] | why a daemon did not start, HORCM_001 to HORCM_009 |
 //! | [`start`] | from a configuration to a daemon that can serve |
-//! | [`services`] | service names to ports |
+//! | [`hosts`], [`services`] | host names to addresses, service names to ports |
 //! | [`catalog`], [`resolve`] | groups and volumes, and what devices they are |
 //! | [`units`], [`command_device`], [`batch`] | storage systems, and the way of orders to them |
 //! | [`peers`] | remote instances, and the way of questions to them |
@@ -37,6 +37,7 @@ pub mod control;
 pub mod daemon;
 pub mod dispatch;
 pub mod failure;
+pub mod hosts;
 pub mod inventory;
 pub mod journal;
 pub mod lock;

@@ -19,7 +19,7 @@ use protocol::{
 };
 use tokio::sync::Mutex;
 
-use crate::{catalog::Group, room, services};
+use crate::{catalog::Group, hosts, room, services};
 
 /// Every address of HORCM_INST, each once.
 #[derive(Debug)]
@@ -104,14 +104,10 @@ impl Peer {
             return Ok(caller.clone());
         }
         let port = services::port(&self.service).map_err(PeerFault::Address)?;
-        let wrong = |reason: String| PeerFault::Address(reason);
-        let found = tokio::net::lookup_host((self.host.as_str(), port)).await;
-        let address = found
-            .map_err(|e| wrong(format!("the host {} is unknown: {e}", self.host)))?
-            .next()
-            .ok_or_else(|| wrong(format!("the host {} has no address", self.host)))?;
+        let address = hosts::first(&self.host, port).await.map_err(PeerFault::Address)?;
         let caller = Caller::connect(address, key.clone()).await;
-        let caller = caller.map_err(|e| wrong(format!("no socket towards {address}: {e}")))?;
+        let caller =
+            caller.map_err(|e| PeerFault::Address(format!("no socket towards {address}: {e}")))?;
         let _ = self.address.set(address);
         *slot = Some(caller.clone());
         Ok(caller)

@@ -17,6 +17,7 @@ use crate::{
     command_device::IpCommandDevice,
     daemon::Daemon,
     failure::StartFailure,
+    hosts,
     peers::{Peer, Peers},
     resolve, services,
     settings::Settings,
@@ -108,9 +109,8 @@ async fn bind(monitor: &Monitor, key: &Key) -> Result<Endpoint, StartFailure> {
         MonitorAddress::None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
         MonitorAddress::None6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
         MonitorAddress::Host(host) => {
-            let ip = look_up(host).await;
-            let ip = ip.map_err(|e| StartFailure::endpoint(format!("HORCM_MON: {host}: {e}")))?;
-            SocketAddr::from((ip, port))
+            let found = hosts::first(host, port).await;
+            found.map_err(|e| StartFailure::endpoint(format!("HORCM_MON: {e}")))?
         }
     };
     let endpoint = Endpoint::bind(address, KeyRing::new(key.clone())).await;
@@ -125,12 +125,6 @@ async fn bind(monitor: &Monitor, key: &Key) -> Result<Endpoint, StartFailure> {
             _ => format!("{address} (UDP): {e}"),
         })
     })
-}
-
-async fn look_up(host: &Host) -> io::Result<IpAddr> {
-    let mut found = tokio::net::lookup_host((host.as_str(), 0)).await?;
-    let first = found.next().map(|address| address.ip());
-    first.ok_or_else(|| io::Error::other("the name has no address"))
 }
 
 /// Refuses a configuration whose remote instance is this one, as far as its text shows it.
@@ -157,14 +151,14 @@ async fn restrict(endpoint: &mut Endpoint, config: &Config) {
     if config.allowed.is_empty() {
         return;
     }
-    let mut hosts = Vec::with_capacity(config.allowed.len());
+    let mut known = Vec::with_capacity(config.allowed.len());
     for allowed in &config.allowed {
-        match look_up(&allowed.host).await {
-            Ok(ip) => hosts.push(ip),
+        match hosts::addresses(&allowed.host).await {
+            Ok(addresses) => known.extend(addresses),
             Err(e) => log::warn!("HORCM_ALLOW_INST: {} is left out: {e}", allowed.host),
         }
     }
-    endpoint.allow_only(hosts);
+    endpoint.allow_only(known);
 }
 
 fn units(config: &Config, key: &Key, timeout: Duration) -> Result<Units, StartFailure> {
