@@ -1,1 +1,43 @@
-//! array
+//! The storage system behind the command devices.
+//!
+//! An array owns a directory. Orders come in as [`protocol::orders`], are decided by tables and
+//! happen at one instant, durably; data is read and written through the same store, so that every
+//! copy is exact whenever it is looked at. [`Array`] is the whole of it without any socket; the
+//! binary `arrayd` puts it on the network.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`array`] | [`Array`]: open, execute, read, write |
+//! | [`orders`] | orders that only ask; an order from bytes to bytes |
+//! | [`executed`] | at most once: changes that were executed, and their answers |
+//! | [`pairs`] | ShadowImage pairs: the state machine as a table, group rules |
+//! | [`copier`] | the copy job |
+//! | [`guards`] | guards and their retention |
+//! | [`ports`] | LUN paths |
+//! | [`inventory`] | the name plate, LDEVs and paths, as records |
+//! | [`config`], [`size`] | the TOML file of `arrayd init` |
+//! | [`directory`] | the files of an array, init, the lock |
+//! | [`store`] | volumes and the links between them |
+//! | [`clock`] | the time of day |
+
+pub mod array;
+pub mod clock;
+pub mod config;
+pub mod copier;
+pub mod directory;
+pub mod executed;
+pub mod guards;
+pub mod inventory;
+pub mod orders;
+pub mod pairs;
+pub mod ports;
+pub mod size;
+pub mod store;
+
+#[cfg(test)]
+mod model_test;
+#[cfg(test)]
+mod testing;
+
+pub use array::Array;
+pub use directory::{Directory, DirectoryError};

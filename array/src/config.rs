@@ -1,0 +1,404 @@
+//! The TOML file that describes a storage system for `arrayd init` (`docs/array.md`).
+//!
+//! What serde reads is plain text and numbers; this turns it into the model's words and says
+//! which key is wrong where one is.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::ToSocketAddrs,
+};
+
+use model::{Blocks, Emulation, LdevId, LuPath, Lun, PortAddress, PortName, Serial, TargetId};
+use serde::Deserialize;
+
+use crate::{
+    inventory::{Head, Inventory, Ldev},
+    ports::canonical,
+    size::parse_size,
+};
+
+/// A file that does not describe a storage system: the key, and what was expected.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Not TOML, or a key that is unknown, missing or of another type.
+    #[error("{0}")]
+    Toml(Box<toml::de::Error>),
+    /// A value that cannot be.
+    #[error("{key}: {problem}")]
+    Value {
+        /// Such as `ldev[2].size`, counted from 1.
+        key: String,
+        /// What is wrong with it and what was expected.
+        problem: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    serial: u32,
+    #[serde(default = "default_model")]
+    model: String,
+    #[serde(default = "default_microcode")]
+    microcode: String,
+    #[serde(default = "default_cache")]
+    cache_mb: u32,
+    #[serde(default)]
+    ipcmd: IpcmdSection,
+    #[serde(default)]
+    pool: Vec<PoolSection>,
+    #[serde(default)]
+    port: Vec<PortSection>,
+    #[serde(default)]
+    ldev: Vec<LdevSection>,
+    #[serde(default)]
+    lun: Vec<LunSection>,
+}
+
+fn default_model() -> String {
+    "9980V".into()
+}
+
+fn default_microcode() -> String {
+    "21-14-02/00".into()
+}
+
+const fn default_cache() -> u32 {
+    16_384
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IpcmdSection {
+    listen: String,
+}
+
+impl Default for IpcmdSection {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:31001".into() }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PoolSection {
+    id: u16,
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PortSection {
+    name: String,
+    #[serde(default)]
+    host_group: Vec<HostGroupSection>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HostGroupSection {
+    number: u8,
+    name: Option<String>,
+}
+
+/// A number, or text in one of the field's notations.
+#[derive(Deserialize, Clone)]
+#[serde(untagged)]
+enum Word {
+    Number(u64),
+    Text(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LdevSection {
+    ldev: Word,
+    emulation: String,
+    size: Option<Word>,
+    #[serde(default)]
+    command_device: bool,
+    pool: Option<u16>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LunSection {
+    port: String,
+    target: u32,
+    lun: u32,
+    ldev: Word,
+    luns_per_target: Option<u32>,
+}
+
+/// Reads a description.
+///
+/// # Errors
+/// The first key that is wrong.
+pub fn parse(text: &str) -> Result<Inventory, ConfigError> {
+    let file: File = toml::from_str(text).map_err(|error| ConfigError::Toml(Box::new(error)))?;
+    let head = head(&file)?;
+    let pools = pools(&file)?;
+    let groups = host_groups(&file)?;
+    let mut ldevs = HashMap::new();
+    for (n, section) in file.ldev.iter().enumerate() {
+        add_ldevs(&format!("ldev[{}]", n + 1), section, &pools, &mut ldevs)?;
+    }
+    if ldevs.is_empty() {
+        return Err(bad("ldev", "a storage system has at least one LDEV"));
+    }
+    let mut paths = HashMap::new();
+    for (n, section) in file.lun.iter().enumerate() {
+        add_paths(&format!("lun[{}]", n + 1), section, &groups, &ldevs, &mut paths)?;
+    }
+    let mut paths: Vec<(LuPath, LdevId)> = paths.into_iter().collect();
+    paths.sort_unstable();
+    Ok(Inventory { head, ldevs, paths })
+}
+
+fn bad(key: impl Into<String>, problem: impl Into<String>) -> ConfigError {
+    ConfigError::Value { key: key.into(), problem: problem.into() }
+}
+
+fn head(file: &File) -> Result<Head, ConfigError> {
+    let serial = Serial::new(file.serial).ok_or_else(|| bad("serial", "not a serial number"))?;
+    for (key, text) in [("model", &file.model), ("microcode", &file.microcode)] {
+        let fits =
+            (1..=32).contains(&text.chars().count()) && text.chars().all(|c| c.is_ascii_graphic());
+        if !fits {
+            return Err(bad(key, "expected 1 to 32 printable characters without blanks"));
+        }
+    }
+    let listen = file.ipcmd.listen.clone();
+    let resolves = listen.to_socket_addrs().is_ok_and(|mut addresses| addresses.next().is_some());
+    if !resolves {
+        let problem = format!("{listen:?} is not ADDRESS:PORT, such as 127.0.0.1:31001");
+        return Err(bad("ipcmd.listen", problem));
+    }
+    Ok(Head {
+        serial,
+        model: file.model.clone(),
+        microcode: file.microcode.clone(),
+        cache_mb: file.cache_mb,
+        listen,
+    })
+}
+
+fn check_name(key: &str, name: Option<&String>) -> Result<(), ConfigError> {
+    let fits = name.is_none_or(|name| {
+        (1..=64).contains(&name.chars().count()) && !name.chars().any(char::is_control)
+    });
+    if fits { Ok(()) } else { Err(bad(key, "expected 1 to 64 printable characters")) }
+}
+
+fn pools(file: &File) -> Result<HashSet<u16>, ConfigError> {
+    let mut pools = HashSet::new();
+    for (n, pool) in file.pool.iter().enumerate() {
+        check_name(&format!("pool[{}].name", n + 1), pool.name.as_ref())?;
+        if !pools.insert(pool.id) {
+            let problem = format!("pool {} is described twice", pool.id);
+            return Err(bad(format!("pool[{}].id", n + 1), problem));
+        }
+    }
+    Ok(pools)
+}
+
+/// The ports and host groups, each port with its host group 0.
+fn host_groups(file: &File) -> Result<HashSet<(PortName, u8)>, ConfigError> {
+    let mut groups = HashSet::new();
+    for (n, section) in file.port.iter().enumerate() {
+        let key = format!("port[{}]", n + 1);
+        let port = section
+            .name
+            .parse::<PortName>()
+            .map_err(|error| bad(format!("{key}.name"), error.to_string()))?;
+        if !groups.insert((port, 0)) {
+            return Err(bad(format!("{key}.name"), format!("{port} is described twice")));
+        }
+        let mut named = HashSet::new();
+        for (m, group) in section.host_group.iter().enumerate() {
+            let key = format!("{key}.host_group[{}]", m + 1);
+            check_name(&format!("{key}.name"), group.name.as_ref())?;
+            if group.number > 254 || !named.insert(group.number) {
+                let problem = format!("{} is above 254 or described twice", group.number);
+                return Err(bad(format!("{key}.number"), problem));
+            }
+            groups.insert((port, group.number));
+        }
+    }
+    Ok(groups)
+}
+
+/// One LDEV, or `FIRST-LAST`.
+fn ldev_range(key: &str, word: &Word) -> Result<(LdevId, LdevId), ConfigError> {
+    let fail = |problem: String| bad(format!("{key}.ldev"), problem);
+    let one = |word: &str| word.trim().parse::<LdevId>().map_err(|e| fail(e.to_string()));
+    let (first, last) = match word {
+        Word::Number(number) => {
+            let id = u32::try_from(*number).ok().and_then(LdevId::new);
+            let id = id.ok_or_else(|| fail(format!("{number} is above {}", LdevId::MAX)))?;
+            (id, id)
+        }
+        Word::Text(text) => match text.split_once('-') {
+            Some((first, last)) => (one(first)?, one(last)?),
+            None => (one(text)?, one(text)?),
+        },
+    };
+    if first > last {
+        return Err(fail(format!("the range {first}-{last} runs backwards")));
+    }
+    Ok((first, last))
+}
+
+fn range(first: LdevId, last: LdevId) -> impl Iterator<Item = LdevId> {
+    (first.get()..=last.get()).filter_map(LdevId::new)
+}
+
+fn add_ldevs(
+    key: &str,
+    section: &LdevSection,
+    pools: &HashSet<u16>,
+    ldevs: &mut HashMap<LdevId, Ldev>,
+) -> Result<(), ConfigError> {
+    let (first, last) = ldev_range(key, &section.ldev)?;
+    let emulation = section
+        .emulation
+        .parse::<Emulation>()
+        .map_err(|error| bad(format!("{key}.emulation"), error.to_string()))?;
+    let size = match (&section.size, emulation.fixed_size()) {
+        (None, Some(fixed)) => fixed,
+        (None, None) => {
+            return Err(bad(format!("{key}.size"), format!("{emulation} needs a size")));
+        }
+        (Some(Word::Number(blocks)), _) => Blocks(*blocks),
+        (Some(Word::Text(text)), _) => {
+            parse_size(text).map_err(|problem| bad(format!("{key}.size"), problem))?
+        }
+    };
+    // 60 TiB, the largest LDEV of the field; it also keeps every offset well within 63 bits.
+    const LARGEST: u64 = (60 << 40) / Blocks::SIZE;
+    if !(1..=LARGEST).contains(&size.0) {
+        let problem = format!("{size} blocks; expected 1 to {LARGEST} blocks of 512 bytes");
+        return Err(bad(format!("{key}.size"), problem));
+    }
+    if let Some(pool) = section.pool.filter(|pool| !pools.contains(pool)) {
+        return Err(bad(format!("{key}.pool"), format!("there is no pool {pool}")));
+    }
+    for id in range(first, last) {
+        let ldev =
+            Ldev { size, emulation, command_device: section.command_device, has_file: false };
+        if ldevs.insert(id, ldev).is_some() {
+            return Err(bad(format!("{key}.ldev"), format!("LDEV {id} is described twice")));
+        }
+    }
+    Ok(())
+}
+
+fn add_paths(
+    key: &str,
+    section: &LunSection,
+    groups: &HashSet<(PortName, u8)>,
+    ldevs: &HashMap<LdevId, Ldev>,
+    paths: &mut HashMap<LuPath, LdevId>,
+) -> Result<(), ConfigError> {
+    let (first, last) = ldev_range(key, &section.ldev)?;
+    let port = section
+        .port
+        .parse::<PortAddress>()
+        .map_err(|error| bad(format!("{key}.port"), error.to_string()))?;
+    if !groups.contains(&(port.port, port.host_group.unwrap_or(0))) {
+        let problem = format!("no [[port]] describes {port}");
+        return Err(bad(format!("{key}.port"), problem));
+    }
+    let per_target = section.luns_per_target.unwrap_or(2048);
+    if per_target == 0 || section.lun >= per_target {
+        let problem = format!("LUN {} is not below luns_per_target, {per_target}", section.lun);
+        return Err(bad(format!("{key}.lun"), problem));
+    }
+    for (n, id) in (0..).zip(range(first, last)) {
+        if !ldevs.contains_key(&id) {
+            return Err(bad(format!("{key}.ldev"), format!("no [[ldev]] describes LDEV {id}")));
+        }
+        let position = section.lun + n;
+        let target = section.target.saturating_add(position / per_target);
+        let (target, lun) = (TargetId::new(target), Lun::new(position % per_target));
+        let Some((target, lun)) = target.zip(lun) else {
+            let problem = format!("target and LUN of LDEV {id} go beyond {}", Lun::MAX);
+            return Err(bad(key, problem));
+        };
+        let path = canonical(LuPath { port, target, lun });
+        if let Some(other) = paths.insert(path, id) {
+            return Err(bad(key, format!("LDEV {other} stands at {path} already")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEED: &str = include_str!("../../etc/array-62496.toml");
+
+    #[test]
+    fn the_seeds_array_is_described_by_the_sample() {
+        let array = parse(SEED).unwrap();
+        assert_eq!(array.head.serial.get(), 62_496);
+        let shown: Vec<String> =
+            array.paths.iter().map(|(path, ldev)| format!("{path} LDEV {ldev}")).collect();
+        assert_eq!(
+            shown,
+            [
+                "CL2-C TargetID 25 LU# 0 LDEV 16",
+                "CL2-C TargetID 25 LU# 1 LDEV 18",
+                "CL2-C TargetID 25 LU# 2 LDEV 19",
+            ]
+        );
+        let of = |n| array.ldevs[&LdevId::new(n).unwrap()];
+        assert!(of(16).command_device && !of(18).command_device);
+        assert_eq!(of(18).size, Blocks(4_806_720));
+        assert_eq!(of(18).emulation, Emulation::Open3);
+    }
+
+    #[test]
+    fn ranges_describe_large_arrays_in_a_few_lines() {
+        let array = parse(
+            "serial = 1\n[[port]]\nname = \"CL1-A\"\n\
+             [[ldev]]\nldev = \"1000-132071\"\nemulation = \"OPEN-V\"\nsize = \"1 MiB\"\n\
+             [[lun]]\nport = \"CL1-A\"\ntarget = 0\nlun = 0\nldev = \"1000-132071\"\n",
+        )
+        .unwrap();
+        assert_eq!((array.ldevs.len(), array.paths.len()), (131_072, 131_072));
+        let (path, ldev) = array.paths[2048];
+        assert_eq!((path.target.get(), path.lun.get(), ldev.get()), (1, 0, 3048));
+    }
+
+    #[test]
+    fn every_mistake_names_its_key() {
+        let cases = [
+            ("serial = 62496", "serial = -1", "serial"),
+            ("serial = 62496", "serail = 62496", "serail"),
+            ("\"9980V\"", "\"\"", "model"),
+            ("127.0.0.1:31001", "31001", "ipcmd.listen"),
+            ("\"CL2-C\"", "\"CL2-Z\"", "port[1].name"),
+            ("\"OPEN-3\"", "\"OPEN-4\"", "ldev[1].emulation"),
+            ("ldev = 18\nemulation", "ldev = 16\nemulation", "ldev[2].ldev"),
+            ("ldev = 18\nemulation", "ldev = \"19-18\"\nemulation", "ldev[2].ldev"),
+            ("ldev = 18\nemulation", "ldev = 262144\nemulation", "ldev[2].ldev"),
+            ("ldev = 18\nemulation", "ldev = 18\nsize = \"0 MiB\"\nemulation", "ldev[2].size"),
+            ("ldev = 18\nemulation", "ldev = 18\nsize = \"9 cm\"\nemulation", "ldev[2].size"),
+            (
+                "emulation = \"OPEN-3\"\npool = 0",
+                "emulation = \"OPEN-3\"\npool = 7",
+                "ldev[2].pool",
+            ),
+            ("lun = 1\nldev = 18", "lun = 0\nldev = 18", "lun[2]"),
+            ("lun = 1\nldev = 18", "lun = 1\nldev = 17", "lun[2].ldev"),
+            ("lun = 1\nldev = 18", "lun = 5000\nldev = 18", "lun[2].lun"),
+        ];
+        for (from, to, key) in cases {
+            assert!(SEED.contains(from), "{from}");
+            let error = parse(&SEED.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains(key), "{to}: {error}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a storage system consists of: its name plate, LDEVs and LUN paths. Fixed at `arrayd init`
+//! except for whether an LDEV has a data file.
+
+use std::collections::HashMap;
+
+use model::{Blocks, Emulation, LdevId, LuPath, Serial};
+use serde::{Deserialize, Serialize};
+
+use crate::store::{Records, Row, StoreError, Table};
+
+/// The name plate; record 0 of table `head`, postcard, fields in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Serial number.
+    pub serial: Serial,
+    /// Model name, such as `9980V`; at most 32 characters.
+    pub model: String,
+    /// Microcode version, such as `21-14-02/00`; at most 32 characters.
+    pub microcode: String,
+    /// Cache in MB.
+    pub cache_mb: u32,
+    /// Where the IPCMD command device listens, such as `127.0.0.1:31001`.
+    pub listen: String,
+}
+
+/// One LDEV; record in table `ldevs` under its number, postcard, fields in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ldev {
+    /// Its size.
+    pub size: Blocks,
+    /// Its emulation type.
+    pub emulation: Emulation,
+    /// Whether it is a command device.
+    pub command_device: bool,
+    /// Whether it has a data file, which it gets at its first write.
+    pub has_file: bool,
+}
+
+impl Ldev {
+    /// Its record.
+    #[must_use]
+    pub fn row(&self, ldev: LdevId) -> Row {
+        Row::put(Table::Ldevs, ldev.get().into(), protocol::codec::encode(self))
+    }
+}
+
+/// A storage system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inventory {
+    /// Its name plate.
+    pub head: Head,
+    /// Its LDEVs.
+    pub ldevs: HashMap<LdevId, Ldev>,
+    /// Its LUN paths in ascending order, host group 0 written as none.
+    pub paths: Vec<(LuPath, LdevId)>,
+}
+
+impl Inventory {
+    /// Its records.
+    pub fn rows(&self) -> impl Iterator<Item = Row> + '_ {
+        use protocol::codec::encode;
+        let head = Row::put(Table::Head, 0, encode(&self.head));
+        let ldevs = self.ldevs.iter().map(|(id, ldev)| ldev.row(*id));
+        let paths = (0..).zip(&self.paths).map(|(n, path)| Row::put(Table::Paths, n, encode(path)));
+        std::iter::once(head).chain(ldevs).chain(paths)
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when a record is missing or is none.
+    pub fn load(records: &Records) -> Result<Self, StoreError> {
+        use protocol::codec::decode;
+        let bad = |table, key| records.damaged(table, key, "it is not such a record");
+        let heads = records.load(Table::Head)?;
+        let head = heads
+            .first()
+            .and_then(|(_, bytes)| decode::<Head>(bytes).ok())
+            .ok_or_else(|| bad(Table::Head, 0))?;
+        let mut ldevs = HashMap::new();
+        for (key, bytes) in records.load(Table::Ldevs)? {
+            let id = u32::try_from(key).ok().and_then(LdevId::new);
+            let ldev = id.zip(decode::<Ldev>(&bytes).ok());
+            let (id, ldev) = ldev.ok_or_else(|| bad(Table::Ldevs, key))?;
+            ldevs.insert(id, ldev);
+        }
+        let mut paths = Vec::new();
+        for (key, bytes) in records.load(Table::Paths)? {
+            let path = decode::<(LuPath, LdevId)>(&bytes)
+                .ok()
+                .filter(|(_, ldev)| ldevs.contains_key(ldev));
+            paths.push(path.ok_or_else(|| bad(Table::Paths, key))?);
+        }
+        Ok(Self { head, ldevs, paths })
+    }
+}

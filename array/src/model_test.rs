@@ -1,0 +1,240 @@
+//! The engine against plain vectors: random writes and orders, copying in steps between them,
+//! restarts and crashes anywhere.
+
+use std::collections::BTreeMap;
+
+use proptest::{collection::vec, prelude::*};
+use protocol::orders::PairChange;
+
+use crate::testing::{TestArray, VOLUME_BYTES, create, ldev, quick_split, restore, resync, split};
+
+/// Volumes of the model: 17 is the P-VOL; 18, 19, 20 its mirrors; 21, 22 copies of 18.
+const VOLUMES: [u32; 6] = [17, 18, 19, 20, 21, 22];
+const PAIRS: [(u32, u32, u32); 5] =
+    [(17, 0, 18), (17, 1, 19), (17, 2, 20), (18, 1, 21), (18, 2, 22)];
+
+#[derive(Debug, Clone)]
+enum Act {
+    Write {
+        volume: usize,
+        offset: u64,
+        length: usize,
+        byte: u8,
+    },
+    Change {
+        pair: usize,
+        change: PairChange,
+    },
+    Step,
+    CopyAll,
+    Reopen,
+    Crash,
+    /// A write or a step that is cut off after so many steps that reach the disk.
+    CutOff {
+        steps: u64,
+        act: Box<Act>,
+    },
+}
+
+fn acts() -> impl Strategy<Value = Act> {
+    let write = (
+        0..VOLUMES.len(),
+        0..VOLUME_BYTES / 4096,
+        prop_oneof![Just(1usize), Just(4096), Just(70_000), Just(300_000)],
+        prop_oneof![Just(0u8), 1..=255u8],
+    )
+        .prop_map(|(volume, page, length, byte)| {
+            let offset = page * 4096;
+            let room = usize::try_from(VOLUME_BYTES - offset).unwrap();
+            Act::Write { volume, offset, length: length.min(room), byte }
+        });
+    let change = (
+        0..PAIRS.len(),
+        prop_oneof![
+            3 => Just(create()),
+            3 => Just(split()),
+            3 => Just(quick_split()),
+            2 => Just(resync()),
+            2 => Just(restore()),
+            1 => Just(PairChange::Dissolve),
+            1 => Just(PairChange::Fail),
+        ],
+    )
+        .prop_map(|(pair, change)| Act::Change { pair, change });
+    let plain = prop_oneof![
+        8 => write,
+        6 => change,
+        2 => Just(Act::Step),
+        2 => Just(Act::CopyAll),
+    ];
+    prop_oneof![
+        16 => plain.clone(),
+        1 => Just(Act::Reopen),
+        1 => Just(Act::Crash),
+        3 => (0u64..8, plain).prop_map(|(steps, act)| Act::CutOff { steps, act: Box::new(act) }),
+    ]
+}
+
+/// What every volume must hold.
+struct Model {
+    bytes: BTreeMap<u32, Vec<u8>>,
+}
+
+impl Model {
+    /// S-VOLs that follow hold what their P-VOL holds, layer after layer; and what a volume of
+    /// no promise holds (PSUE, or after a dissolved copy) is taken as found.
+    fn follow(&mut self, array: &TestArray) {
+        for (p, mu, s) in PAIRS {
+            if let "COPY" | "PAIR" | "RCPY" = array.state(p, mu)
+                && !is_split(array, p, mu)
+            {
+                let bytes = self.bytes[&p].clone();
+                self.bytes.insert(s, bytes);
+            }
+        }
+    }
+
+    fn take_as_found(&mut self, array: &TestArray, volume: u32) {
+        self.bytes.insert(volume, array.read(volume));
+    }
+}
+
+/// Whether the pair is in COPY because of a split: its S-VOL is writable then, in these tests.
+fn is_split(array: &TestArray, p: u32, mu: u32) -> bool {
+    array.array.status(crate::testing::end(p, mu)).is_some_and(|status| status.svol_writable)
+}
+
+/// Whether bytes are still to be fetched by the S-VOL, and by the P-VOL.
+fn lacking(array: &TestArray, p: u32, mu: u32) -> (bool, bool) {
+    let link = {
+        let state = array.array.state();
+        state.registry.at(crate::testing::end(p, mu)).map(|(id, _)| id)
+    };
+    let difference = link.and_then(|id| array.array.store.difference(id));
+    difference.map_or((false, false), |d| (d.to_target > 0, d.to_source > 0))
+}
+
+fn check(model: &Model, array: &TestArray) -> Result<(), TestCaseError> {
+    for volume in VOLUMES {
+        let (found, wanted) = (array.read(volume), &model.bytes[&volume]);
+        if found == *wanted {
+            continue;
+        }
+        if let Some(at) = (0..found.len()).find(|at| found[*at] != wanted[*at]) {
+            return Err(TestCaseError::fail(format!(
+                "LDEV {volume} byte {at} (slot {}): {} where {} belongs",
+                at / 262_144,
+                found[at],
+                wanted[at]
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn play(acts: Vec<Act>) -> Result<(), TestCaseError> {
+    let mut array = TestArray::new();
+    let size = usize::try_from(VOLUME_BYTES).unwrap();
+    let mut model = Model { bytes: VOLUMES.map(|v| (v, vec![0; size])).into_iter().collect() };
+    for act in acts {
+        let (act, cut) = match act {
+            Act::CutOff { steps, act } => (*act, Some(steps)),
+            act => (act, None),
+        };
+        if let Some(steps) = cut {
+            array.fuse.set(steps);
+        }
+        match act {
+            Act::Write { volume, offset, length, byte } => {
+                let data = vec![byte; length];
+                let number = VOLUMES[volume];
+                let allowed = array.array.check_writable(ldev(number)).is_ok();
+                let written = array.array.write(ldev(number), offset, &data);
+                prop_assert!(allowed || written.is_err());
+                if written.is_ok() {
+                    let at = usize::try_from(offset).unwrap();
+                    model.bytes.get_mut(&number).unwrap()[at..at + length].fill(byte);
+                    model.follow(&array);
+                } else if allowed {
+                    // Cut off: any part of it may have been written, and only that.
+                    array = array.crash();
+                    let found = array.read(number);
+                    let at = usize::try_from(offset).unwrap();
+                    let old = &model.bytes[&number];
+                    for n in (0..size).filter(|n| found[*n] != old[*n]) {
+                        let within = (at..at + length).contains(&n) && found[n] == byte;
+                        prop_assert!(within, "byte {n} of LDEV {number}");
+                    }
+                    model.bytes.insert(number, found);
+                    model.follow(&array);
+                }
+            }
+            Act::Change { pair, change } => {
+                let (p, mu, s) = PAIRS[pair];
+                let before = array.state(p, mu);
+                let lacking = lacking(&array, p, mu);
+                let done = array.run(change, &[(p, mu, s)]);
+                if done.is_ok() {
+                    apply(&mut model, &array, PAIRS[pair], (before, lacking), change);
+                }
+            }
+            Act::Step => {
+                array.array.step();
+            }
+            Act::CopyAll if cut.is_none() => array.copy_all(),
+            Act::CopyAll => (0..5).for_each(|_| {
+                array.array.step();
+            }),
+            Act::Reopen => array = array.reopen(),
+            Act::Crash | Act::CutOff { .. } => array = array.crash(),
+        }
+        if cut.is_some() {
+            // The cut-off copy job may have shown PSUE for want of a disk; the files know better.
+            array = array.crash();
+        }
+        check(&model, &array)?;
+    }
+    array.copy_all();
+    for (p, mu, _) in PAIRS {
+        let state = array.state(p, mu);
+        prop_assert!(!matches!(state, "COPY" | "RCPY"), "LDEV {} MU# {}: {}", p, mu, state);
+    }
+    check(&model, &array)?;
+    // What the files themselves hold must be the same once everything has been copied.
+    check(&model, &array.reopen())
+}
+
+fn apply(
+    model: &mut Model,
+    array: &TestArray,
+    (p, _, s): (u32, u32, u32),
+    (before, lacking): (&str, (bool, bool)),
+    change: PairChange,
+) {
+    match change {
+        PairChange::Resync(options) if options.restore && before == "PSUS" => {
+            let bytes = model.bytes[&s].clone();
+            model.bytes.insert(p, bytes);
+            model.follow(array);
+        }
+        PairChange::Fail | PairChange::Dissolve if before != "SMPL" && before != "PSUE" => {
+            // What had not been copied is given up, on both sides of a restore.
+            if lacking.0 {
+                model.take_as_found(array, s);
+            }
+            if lacking.1 {
+                model.take_as_found(array, p);
+            }
+            model.follow(array);
+        }
+        _ => model.follow(array),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #[test]
+    fn volumes_hold_what_plain_vectors_hold(acts in vec(acts(), 1..28)) {
+        play(acts)?;
+    }
+}

@@ -1,0 +1,124 @@
+//! Orders that only ask, and the way of any order from bytes to bytes.
+
+use model::{CciError, Code, LdevId, MuNumber};
+use protocol::{
+    RequestId, codec,
+    orders::{
+        GuardState, Identity, LdevInfo, LocalEnd, Order, OrderAnswer, Reply, ScanFilter, ScanRow,
+    },
+};
+
+use crate::{array::Array, pairs::pair::MIRRORS};
+
+/// Bytes of an answer that a scan leaves for everything but its rows.
+const SCAN_FRAME: usize = 24;
+
+/// Carries out an encoded order and encodes the answer, which fits `room` bytes.
+#[must_use]
+pub fn carry_out(array: &Array, id: RequestId, body: &[u8], room: usize) -> Vec<u8> {
+    let answer = match codec::decode::<Order>(body) {
+        Ok(Order::Scan { filter, from }) => Ok(scan(array, filter, from, room)),
+        Ok(order) => array.execute(id, &order),
+        Err(_) => Err(CciError::new(Code::ExUnwcod)
+            .cause("the array does not understand the order")
+            .advice("use horcmd and arrayd of one release")
+            .into()),
+    };
+    let encoded = codec::encode(&answer);
+    if encoded.len() <= room || answer.is_err() {
+        return encoded;
+    }
+    let too_long: OrderAnswer = Err(CciError::new(Code::ExErange)
+        .cause(format!("the answer has {} bytes, but only {room} fit", encoded.len()))
+        .advice("ask for fewer items at once")
+        .into());
+    codec::encode(&too_long)
+}
+
+/// Answers an order that changes nothing.
+pub(crate) fn answer(array: &Array, order: &Order) -> OrderAnswer {
+    Ok(match order {
+        Order::Identify => Reply::Identity(identity(array)),
+        Order::Locate(paths) => {
+            Reply::Located(paths.iter().map(|path| array.ports.locate(*path)).collect())
+        }
+        Order::Describe(ldevs) => {
+            Reply::Described(ldevs.iter().map(|ldev| describe(array, *ldev)).collect())
+        }
+        Order::Scan { filter, from } => scan(array, *filter, *from, usize::MAX),
+        Order::Status(ends) => {
+            let state = array.state();
+            let status = |end: &LocalEnd| {
+                let known = array.ldevs.contains_key(&end.ldev);
+                known.then(|| array.end_status(&state, *end))
+            };
+            Reply::Status(ends.iter().map(status).collect())
+        }
+        Order::Guards(ldevs) => {
+            let (state, now) = (array.state(), array.now());
+            let guard = |ldev: &LdevId| {
+                let known = array.ldevs.contains_key(ldev);
+                known.then(|| match state.guards.get(ldev) {
+                    Some(record) => record.state(now),
+                    None => GuardState::default(),
+                })
+            };
+            Reply::Guards(ldevs.iter().map(guard).collect())
+        }
+        Order::Change { .. } | Order::SetGuard { .. } => Reply::Done,
+    })
+}
+
+fn identity(array: &Array) -> Identity {
+    let head = array.head();
+    Identity {
+        serial: head.serial,
+        model: head.model.clone(),
+        microcode: head.microcode.clone(),
+        cache_mb: head.cache_mb,
+        ldevs: u32::try_from(array.ldevs.len()).unwrap_or(u32::MAX),
+        mirrors: MIRRORS,
+    }
+}
+
+fn describe(array: &Array, ldev: LdevId) -> Option<LdevInfo> {
+    let known = array.ldev(ldev)?;
+    Some(LdevInfo {
+        size: known.size,
+        emulation: known.emulation,
+        command_device: known.command_device,
+        path: array.ports.first(ldev),
+    })
+}
+
+/// As many LUs as fit `room` bytes, but at least one, so that a scan always comes forward.
+fn scan(array: &Array, filter: ScanFilter, from: u32, room: usize) -> Reply {
+    let state = array.state();
+    let mut rows = Vec::new();
+    let mut used = SCAN_FRAME;
+    let mut next = None;
+    let skip = usize::try_from(from).unwrap_or(usize::MAX);
+    for (n, (path, ldev)) in array.ports.scan(filter).enumerate().skip(skip) {
+        let Some(known) = array.ldev(ldev) else {
+            continue;
+        };
+        let row = ScanRow {
+            path,
+            ldev,
+            emulation: known.emulation,
+            command_device: known.command_device,
+            size: known.size,
+            mirrors: (0..MIRRORS)
+                .filter_map(|mu| MuNumber::new(mu.into()))
+                .map(|mu| array.end_status(&state, LocalEnd { ldev, mu }))
+                .collect(),
+        };
+        used += codec::encode(&row).len();
+        if used > room && !rows.is_empty() {
+            next = u32::try_from(n).ok();
+            break;
+        }
+        rows.push(row);
+    }
+    Reply::Scanned { rows, next }
+}

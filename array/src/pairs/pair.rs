@@ -1,0 +1,80 @@
+//! One pair and its durable record.
+
+use model::{CopyPace, MuNumber, Role};
+use protocol::orders::LocalEnd;
+use serde::{Deserialize, Serialize};
+
+use super::table::Phase;
+use crate::store::{Flow, LinkId};
+
+/// A ShadowImage pair inside this storage system. Its number is its link's.
+///
+/// The record is this struct in postcard, fields in order, under the pair's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// The P-VOL and its mirror.
+    pub primary: LocalEnd,
+    /// The S-VOL and its mirror, 0 as a rule.
+    pub secondary: LocalEnd,
+    /// Where it stands.
+    pub phase: Phase,
+    /// How fast it copies.
+    pub pace: CopyPace,
+    /// `-m noread`.
+    pub noread: bool,
+    /// Whether the S-VOL is left writable by a split.
+    pub writable: bool,
+    /// Consistency group.
+    pub ctg: Option<u16>,
+}
+
+impl Pair {
+    /// Which role an end plays; SMPL when it is neither.
+    #[must_use]
+    pub fn role(&self, end: LocalEnd) -> Role {
+        if end == self.primary {
+            Role::PVol
+        } else if end == self.secondary {
+            Role::SVol
+        } else {
+            Role::Smpl
+        }
+    }
+
+    /// The other end.
+    #[must_use]
+    pub fn partner(&self, end: LocalEnd) -> LocalEnd {
+        if end == self.primary { self.secondary } else { self.primary }
+    }
+
+    /// What its link does.
+    #[must_use]
+    pub const fn flow(&self) -> Flow {
+        match self.phase {
+            Phase::Copying | Phase::Restoring | Phase::Paired => Flow::Follow,
+            Phase::Splitting | Phase::Split => Flow::Fixed,
+            Phase::Failed => Flow::Detached,
+        }
+    }
+
+    /// Whether hosts may write to the S-VOL now.
+    #[must_use]
+    pub fn svol_writable(&self) -> bool {
+        self.flow() == Flow::Fixed && self.writable
+    }
+}
+
+/// The most mirrors of one P-VOL: MU# 0 to 2.
+pub const MIRRORS: u16 = 3;
+
+/// Whether ShadowImage has this MU#.
+#[must_use]
+pub const fn is_mirror(mu: MuNumber) -> bool {
+    mu.get() < MIRRORS
+}
+
+/// The number of a pair as the key of its record.
+#[must_use]
+pub const fn key(id: LinkId) -> u64 {
+    id.0 as u64
+}

@@ -1,0 +1,105 @@
+//! Ports and LUN paths: which LDEV stands where.
+
+use std::collections::HashMap;
+
+use model::{LdevId, LuPath, PortAddress};
+use protocol::orders::ScanFilter;
+
+/// The paths of a storage system, by path and by LDEV.
+#[derive(Debug)]
+pub struct Ports {
+    /// Ascending.
+    paths: Vec<(LuPath, LdevId)>,
+    first: HashMap<LdevId, LuPath>,
+}
+
+/// Host group 0 is the port itself: `CL1-A-0` and `CL1-A` are one place.
+#[must_use]
+pub fn canonical(mut path: LuPath) -> LuPath {
+    path.port.host_group = path.port.host_group.filter(|group| *group != 0);
+    path
+}
+
+impl Ports {
+    /// Over the paths of an inventory.
+    #[must_use]
+    pub fn new(mut paths: Vec<(LuPath, LdevId)>) -> Self {
+        paths.sort_unstable();
+        let mut first = HashMap::new();
+        for (path, ldev) in &paths {
+            first.entry(*ldev).or_insert(*path);
+        }
+        Self { paths, first }
+    }
+
+    /// The LDEV at a path.
+    #[must_use]
+    pub fn locate(&self, path: LuPath) -> Option<LdevId> {
+        let path = canonical(path);
+        let at = self.paths.binary_search_by_key(&path, |(path, _)| *path);
+        at.ok().and_then(|at| self.paths.get(at)).map(|(_, ldev)| *ldev)
+    }
+
+    /// The first path of an LDEV.
+    #[must_use]
+    pub fn first(&self, ldev: LdevId) -> Option<LuPath> {
+        self.first.get(&ldev).copied()
+    }
+
+    /// The LUs that a filter lets through, in ascending order. A port without a host group means
+    /// all of its host groups.
+    pub fn scan(&self, filter: ScanFilter) -> impl Iterator<Item = (LuPath, LdevId)> + '_ {
+        let port = move |at: PortAddress| {
+            filter.port.is_none_or(|wanted| {
+                wanted.port == at.port
+                    && wanted.host_group.is_none_or(|group| group == at.host_group.unwrap_or(0))
+            })
+        };
+        self.paths
+            .iter()
+            .filter(move |(path, _)| {
+                port(path.port)
+                    && filter.target.is_none_or(|target| target == path.target)
+                    && filter.lun.is_none_or(|lun| lun == path.lun)
+            })
+            .copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Lun, TargetId};
+
+    use super::*;
+
+    fn path(port: &str, target: u32, lun: u32) -> LuPath {
+        LuPath {
+            port: port.parse().unwrap(),
+            target: TargetId::new(target).unwrap(),
+            lun: Lun::new(lun).unwrap(),
+        }
+    }
+
+    fn ldev(n: u32) -> LdevId {
+        LdevId::new(n).unwrap()
+    }
+
+    #[test]
+    fn host_group_0_is_the_port_itself() {
+        let ports = Ports::new(vec![
+            (path("CL2-C", 25, 1), ldev(18)),
+            (path("CL2-C-1", 25, 1), ldev(19)),
+            (path("CL1-A", 0, 0), ldev(18)),
+        ]);
+        assert_eq!(ports.locate(path("CL2-C-0", 25, 1)), Some(ldev(18)));
+        assert_eq!(ports.locate(path("CL2-C-1", 25, 1)), Some(ldev(19)));
+        assert_eq!(ports.locate(path("CL2-C", 25, 2)), None);
+        assert_eq!(ports.first(ldev(18)), Some(path("CL1-A", 0, 0)));
+        let count = |word: &str| {
+            ports
+                .scan(ScanFilter { port: Some(word.parse().unwrap()), ..ScanFilter::default() })
+                .count()
+        };
+        assert_eq!((count("CL2-C"), count("CL2-C-0"), count("CL3-A")), (2, 1, 0));
+    }
+}

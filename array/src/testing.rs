@@ -1,0 +1,184 @@
+//! What the tests of several files share: a small array in a directory of its own.
+
+use std::{path::Path, sync::Arc};
+
+use model::{LdevId, MuNumber, PairEnd, Serial, VolumeId};
+use protocol::{
+    RequestId,
+    orders::{
+        CreateOptions, LocalEnd, Order, OrderAnswer, PairChange, PairTarget, ResyncOptions,
+        SplitOptions,
+    },
+};
+
+use crate::{
+    array::Array,
+    clock::{Clock, SystemClock},
+    config,
+    copier::Stepped,
+    directory::{Directory, DirectoryError},
+    store::Fuse,
+};
+
+pub(crate) const SERIAL: u32 = 62_496;
+
+/// A small array: a command device 16, volumes 17 to 25 of five slots, the last one short, and
+/// volume 40 of another size.
+pub(crate) struct TestArray {
+    pub(crate) array: Arc<Array>,
+    pub(crate) fuse: Fuse,
+    dir: tempfile::TempDir,
+}
+
+pub(crate) const VOLUME_BYTES: u64 = 4 * 256 * 1024 + 8192;
+
+const TOML: &str = "
+serial = 62496
+[[port]]
+name = \"CL2-C\"
+[[ldev]]
+ldev = 16
+emulation = \"OPEN-V\"
+size = \"1 MiB\"
+command_device = true
+[[ldev]]
+ldev = \"17-25\"
+emulation = \"OPEN-V\"
+size = \"1032 KiB\"
+[[ldev]]
+ldev = 40
+emulation = \"OPEN-V\"
+size = \"2 MiB\"
+[[lun]]
+port = \"CL2-C\"
+target = 25
+lun = 0
+ldev = \"16-25\"
+";
+
+impl TestArray {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Directory::init(&dir.path().join("a"), &config::parse(TOML).unwrap()).unwrap();
+        Self::over(dir, Box::new(SystemClock))
+    }
+
+    pub(crate) fn with_clock(clock: Box<dyn Clock>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Directory::init(&dir.path().join("a"), &config::parse(TOML).unwrap()).unwrap();
+        Self::over(dir, clock)
+    }
+
+    fn over(dir: tempfile::TempDir, clock: Box<dyn Clock>) -> Self {
+        let fuse = Fuse::default();
+        let array = Array::open_watched(&dir.path().join("a"), clock, fuse.clone(), &mut || {});
+        let array = Arc::new(array.expect("the directory is whole"));
+        Self { array, fuse, dir }
+    }
+
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("a")
+    }
+
+    /// Opens again what the files hold now, as after `kill -9`: the running array gets no chance
+    /// to write anything more.
+    pub(crate) fn crash(self) -> Self {
+        self.fuse.set(0);
+        let dir = tempfile::tempdir().unwrap();
+        copy_dir(&self.path(), &dir.path().join("a"));
+        Self::over(dir, Box::new(SystemClock))
+    }
+
+    pub(crate) fn reopen(self) -> Self {
+        let Self { array, dir, .. } = self;
+        drop(array);
+        Self::over(dir, Box::new(SystemClock))
+    }
+
+    pub(crate) fn run(&self, change: PairChange, pairs: &[(u32, u32, u32)]) -> OrderAnswer {
+        let pairs = pairs.iter().map(|(p, mu, s)| target(*p, *mu, Some(*s))).collect();
+        self.array.execute(RequestId::random(), &Order::Change { change, pairs })
+    }
+
+    pub(crate) fn copy_all(&self) {
+        for _ in 0..10_000 {
+            if self.array.step() == Stepped::Idle {
+                return;
+            }
+        }
+        panic!("the copy job does not end");
+    }
+
+    pub(crate) fn state(&self, n: u32, mu: u32) -> &'static str {
+        self.array.status(end(n, mu)).unwrap().status.word()
+    }
+
+    pub(crate) fn read(&self, n: u32) -> Vec<u8> {
+        let mut bytes = vec![0; usize::try_from(VOLUME_BYTES).unwrap()];
+        self.array.read(ldev(n), 0, &mut bytes).unwrap();
+        bytes
+    }
+
+    pub(crate) fn write(&self, n: u32, offset: u64, byte: u8, length: usize) {
+        self.array.write(ldev(n), offset, &vec![byte; length]).unwrap();
+    }
+}
+
+pub(crate) fn open(path: &Path) -> Result<Array, DirectoryError> {
+    Array::open(path)
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in from.read_dir().unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+pub(crate) fn ldev(n: u32) -> LdevId {
+    LdevId::new(n).unwrap()
+}
+
+pub(crate) fn end(n: u32, mu: u32) -> LocalEnd {
+    LocalEnd { ldev: ldev(n), mu: MuNumber::new(mu).unwrap() }
+}
+
+pub(crate) fn target(p: u32, mu: u32, s: Option<u32>) -> PairTarget {
+    PairTarget {
+        end: end(p, mu),
+        partner: s.map(|s| PairEnd {
+            volume: VolumeId { serial: Serial::new(SERIAL).unwrap(), ldev: ldev(s) },
+            mu: MuNumber::new(0).unwrap(),
+        }),
+    }
+}
+
+pub(crate) fn create() -> PairChange {
+    PairChange::Create(CreateOptions::default())
+}
+
+pub(crate) fn split() -> PairChange {
+    PairChange::Split(SplitOptions { writable: true, ..SplitOptions::default() })
+}
+
+pub(crate) fn quick_split() -> PairChange {
+    PairChange::Split(SplitOptions {
+        writable: true,
+        mode: Some(model::SplitMode::Quick),
+        pace: None,
+    })
+}
+
+pub(crate) fn resync() -> PairChange {
+    PairChange::Resync(ResyncOptions::default())
+}
+
+pub(crate) fn restore() -> PairChange {
+    PairChange::Resync(ResyncOptions { restore: true, ..ResyncOptions::default() })
+}
