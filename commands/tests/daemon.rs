@@ -146,7 +146,7 @@ fn the_watching_prompt_ends_when_the_daemon_stops() {
     // Alive for one look, gone at the second.
     let looks = Arc::new(AtomicUsize::new(0));
     let stopped = Arc::new(AtomicBool::new(false));
-    let (seen, home) = (looks.clone(), place.home.clone());
+    let (seen, home) = (looks, place.home.clone());
     let gone = stopped.clone();
     let daemon = ScriptedDaemon::new(place.key(), move |_| {
         if seen.fetch_add(1, Ordering::SeqCst) == 1 {
