@@ -5,7 +5,7 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{
-        OnceLock,
+        Arc, Mutex as StdMutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -39,7 +39,8 @@ pub struct Peer {
     service: Service,
     caller: Mutex<Option<Caller>>,
     address: OnceLock<SocketAddr>,
-    lost: AtomicBool,
+    /// Why it did not answer last time; `None` when it did, or was not asked yet.
+    lost: StdMutex<Option<String>>,
     is_self: AtomicBool,
 }
 
@@ -75,7 +76,7 @@ impl Peer {
             service,
             caller: Mutex::new(None),
             address: OnceLock::new(),
-            lost: AtomicBool::new(false),
+            lost: StdMutex::new(None),
             is_self: AtomicBool::new(false),
         }
     }
@@ -208,7 +209,7 @@ impl Peers {
     }
 
     /// Asks every peer whether it is there, all at once, and logs who was lost or came back.
-    pub async fn ping_all(self: &std::sync::Arc<Self>) {
+    pub async fn ping_all(self: &Arc<Self>) {
         let mut asked = tokio::task::JoinSet::new();
         for index in 0..self.peers.len() {
             let peers = self.clone();
@@ -230,18 +231,16 @@ impl Peers {
 
     async fn call(&self, peer: &Peer, request: &Request) -> Result<Answer, PeerFault> {
         let answer = self.call_once(peer, request).await;
-        match &answer {
-            Err(fault) => {
-                if !peer.lost.swap(true, Ordering::Relaxed) {
-                    log::warn!("remote instance at {peer} does not answer: {fault}");
-                }
+        let reason = answer.as_ref().err().map(ToString::to_string);
+        let mut lost = peer.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if *lost != reason {
+            match &reason {
+                Some(reason) => log::warn!("remote instance at {peer} does not answer: {reason}"),
+                None => log::info!("remote instance at {peer} answers"),
             }
-            Ok(_) => {
-                if peer.lost.swap(false, Ordering::Relaxed) {
-                    log::info!("remote instance at {peer} answers");
-                }
-            }
+            *lost = reason;
         }
+        drop(lost);
         answer
     }
 

@@ -4,6 +4,8 @@
 //! HORCM_DEV does not say which storage system a path belongs to, so the units are asked in the
 //! order of HORCM_CMD, and the first that has an LU there is it.
 
+use std::sync::Arc;
+
 use model::{CciError, VolumeId};
 
 use crate::{
@@ -11,7 +13,6 @@ use crate::{
     catalog::{Catalog, Group, Member},
     units::{Unit, Units},
 };
-use std::sync::Arc;
 
 /// How many volumes a report names.
 const NAMED: usize = 10;

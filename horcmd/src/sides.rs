@@ -1,5 +1,7 @@
 //! Both sides of volumes: the rows of this instance, and those of the remote one.
 
+use std::sync::Arc;
+
 use model::{CciError, Code, DevName, Mode, PairEnd};
 use protocol::{
     horcm::{Reply, Request, Row, Selection},
@@ -13,7 +15,6 @@ use crate::{
     daemon::Daemon,
     room, selection,
 };
-use std::sync::Arc;
 
 /// How many questions to a peer are under way at once.
 const AT_ONCE: usize = 8;

@@ -136,8 +136,9 @@ fn another_key_is_told_by_both_sides() {
     }
     // And without anybody asking: the monitor greets.
     wait_for("both logs", || {
-        let told =
-            |world: &World, n, key: &protocol::Key| world.log(n).contains(&key.id().to_string());
+        let told = |world: &World, n, key: &protocol::Key| {
+            world.log(n).contains(&format!("another key (key id {}", key.id()))
+        };
         told(&left, 50, &right.key) && told(&right, 51, &left.key)
     });
 }
@@ -175,8 +176,10 @@ fn a_group_without_remote_instance_says_so() {
     let change = PairChange::Dissolve;
     let request = Request::Change { selection: one, change, primary: None, local_only: true };
     assert_eq!(daemon.ask(&request).unwrap_err().code, Code::ExInvmun);
-    let log = world.log(5);
-    assert!(log.contains("3 volume(s)") && log.contains("snap/b: no LU"), "{log}");
+    wait_for("the log", || {
+        let log = world.log(5);
+        log.contains("3 volume(s)") && log.contains("snap/b: no LU")
+    });
 }
 
 #[test]
