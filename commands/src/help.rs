@@ -67,6 +67,9 @@ pub fn text(spec: &Spec, mode: Option<Mode>, instance: Instance) -> String {
     for opt in spec.options {
         line(opt, 13);
     }
+    if let Some(operands) = spec.operands {
+        let _ = writeln!(text, " {:<13} {}", operands.shown, operands.doc);
+    }
     text
 }
 
