@@ -29,7 +29,8 @@ pub fn run() -> Result {
     succeed(link)?;
     for sample in entries(&workspace().join("etc"))? {
         let Some(name) = sample.file_name().and_then(|n| n.to_str()) else { continue };
-        let folder = if name.ends_with(".service") { "lib/systemd/system" } else { "HORCM/etc/samples" };
+        let folder =
+            if name.ends_with(".service") { "lib/systemd/system" } else { "HORCM/etc/samples" };
         copy(&sample, &tree.join(folder).join(name))?;
     }
     for spec in commands::all() {
@@ -81,8 +82,8 @@ fn said(path: &Path) -> impl Fn(std::io::Error) -> String {
 }
 
 /// A page of section 1, through clap_mangen; its long options become CCI's single-dash words.
-fn man_page(spec: &Spec, name: &str) -> String {
-    let mut command = clap::Command::new(name.to_string())
+fn man_page(spec: &Spec, name: &'static str) -> String {
+    let mut command = clap::Command::new(name)
         .about(spec.about)
         .version(env!("CARGO_PKG_VERSION"))
         .disable_help_flag(true)
@@ -107,8 +108,8 @@ fn man_page(spec: &Spec, name: &str) -> String {
 }
 
 /// What follows an option, as `-h` shows it behind the option's own name.
-fn value(opt: &Opt) -> Option<String> {
-    let rest = opt.shown.split_once(' ').map(|(_, rest)| rest.to_string());
+fn value(opt: &Opt) -> Option<&'static str> {
+    let rest = opt.shown.split_once(' ').map(|(_, rest)| rest);
     rest.filter(|rest| !rest.starts_with("or "))
 }
 
@@ -129,7 +130,7 @@ fn bash() -> String {
 }
 
 fn zsh() -> String {
-    let names: Vec<_> = commands::all().iter().flat_map(Spec::names).collect();
+    let names: Vec<_> = commands::all().iter().flat_map(|spec| spec.names()).collect();
     let mut text = format!("#compdef {}\ncase $service in\n", names.join(" "));
     for spec in commands::all() {
         let names: Vec<_> = spec.names().collect();

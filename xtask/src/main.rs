@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `demo` | the seed's session, run and verified |
 //! | `check` | everything that must pass: builds, tests, doctests, the demo |
+//! | `dist` | a tree to copy to `/`, with links, man pages and completions |
 //! | `tools` | programs of others: found, or installed, or named |
 //! | `cargo` | calling cargo |
 
 mod cargo;
 mod check;
 mod demo;
+mod dist;
 mod tools;
 
 use std::process::ExitCode;
@@ -35,12 +37,14 @@ fn main() -> ExitCode {
         .subcommand(
             Command::new("bench").about("Measure the budgets of docs/bench.md on release builds"),
         )
+        .subcommand(Command::new("dist").about("Make a tree and an archive ready to install"))
         .subcommand(Command::new("deny").about("Check licences, bans and sources (cargo-deny)"))
         .get_matches();
     let result = match matches.subcommand() {
         Some(("demo", args)) => demo::run(args.get_flag("keep")),
         Some(("test", _)) => check::test(),
         Some(("bench", _)) => check::bench(),
+        Some(("dist", _)) => dist::run(),
         Some(("deny", _)) => check::deny(),
         _ => Err("no such task".into()),
     };
