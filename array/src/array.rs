@@ -59,10 +59,18 @@ impl Array {
     /// # Errors
     /// See [`DirectoryError`]; damage is told by the name of the file.
     pub fn open(dir: &Path) -> Result<Self, DirectoryError> {
-        Self::open_watched(dir, Box::new(SystemClock), Fuse::default(), &mut || {})
+        Self::open_seen(dir, &mut || {})
     }
 
-    /// The same with a clock and a fuse of the caller's; `seen` is told of each LDEV verified.
+    /// The same; `seen` is told of each LDEV verified.
+    ///
+    /// # Errors
+    /// Those of [`Array::open`].
+    pub fn open_seen(dir: &Path, seen: &mut dyn FnMut()) -> Result<Self, DirectoryError> {
+        Self::open_watched(dir, Box::new(SystemClock), Fuse::default(), seen)
+    }
+
+    /// The same with a clock and a fuse of the caller's.
     pub(crate) fn open_watched(
         dir: &Path,
         clock: Box<dyn Clock>,
@@ -112,6 +120,24 @@ impl Array {
     #[must_use]
     pub const fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// The copy job of this array.
+    #[must_use]
+    pub const fn copier(&self) -> &Copier {
+        &self.copier
+    }
+
+    /// How many LDEVs it has.
+    #[must_use]
+    pub fn ldev_count(&self) -> usize {
+        self.ldevs.len()
+    }
+
+    /// How many pairs there are.
+    #[must_use]
+    pub fn pair_count(&self) -> usize {
+        self.state().registry.iter().count()
     }
 
     /// What an LDEV is.

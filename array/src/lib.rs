@@ -12,6 +12,7 @@
 //! | [`executed`] | at most once: changes that were executed, and their answers |
 //! | [`pairs`] | ShadowImage pairs: the state machine as a table, group rules |
 //! | [`copier`] | the copy job |
+//! | [`control`] | import, export and status while the array runs |
 //! | [`guards`] | guards and their retention |
 //! | [`ports`] | LUN paths |
 //! | [`inventory`] | the name plate, LDEVs and paths, as records |
@@ -23,6 +24,7 @@
 pub mod array;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod copier;
 pub mod directory;
 pub mod executed;

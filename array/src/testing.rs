@@ -16,7 +16,7 @@ use crate::{
     clock::{Clock, SystemClock},
     config,
     copier::Stepped,
-    directory::{Directory, DirectoryError},
+    directory::Directory,
     store::Fuse,
 };
 
@@ -122,10 +122,6 @@ impl TestArray {
     pub(crate) fn write(&self, n: u32, offset: u64, byte: u8, length: usize) {
         self.array.write(ldev(n), offset, &vec![byte; length]).unwrap();
     }
-}
-
-pub(crate) fn open(path: &Path) -> Result<Array, DirectoryError> {
-    Array::open(path)
 }
 
 fn copy_dir(from: &Path, to: &Path) {

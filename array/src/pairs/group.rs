@@ -97,7 +97,7 @@ impl View<'_> {
             let Step::Go(phase, effects) = step else {
                 continue;
             };
-            self.check(change, member, &mut taken).map_err(|error| at(member.at, error))?;
+            self.check(change, member, &mut taken).map_err(|error| at(member.at, *error))?;
             let id = member.found.map_or_else(
                 || {
                     next_id = next_id.saturating_add(1);
@@ -115,7 +115,7 @@ impl View<'_> {
         let mut members = Vec::with_capacity(targets.len());
         for (n, target) in targets.iter().enumerate() {
             let n = u32::try_from(n).unwrap_or(u32::MAX);
-            let member = self.member(n, change, target).map_err(|error| at(n, error))?;
+            let member = self.member(n, change, target).map_err(|error| at(n, *error))?;
             // Both ends of one pair in one order mean that pair once.
             if member.found.is_none_or(|(id, _)| seen.insert(id)) {
                 members.push(member);
@@ -172,7 +172,7 @@ impl View<'_> {
             error.code = Code::ExIncstg;
         }
         error.object = Some(self.end(member.end).to_string());
-        Err(at(member.at, error))
+        Err(at(member.at, *error))
     }
 
     /// The consistency group of new pairs; and that a split takes all of one group and nothing
@@ -189,7 +189,7 @@ impl View<'_> {
                 .about(Code::ExEnqctg, member.end)
                 .cause(cause)
                 .advice("keep the pairs of one consistency group in one group of horcm.conf, and change the whole group");
-            at(member.at, error.into())
+            at(member.at, error)
         };
         match change {
             PairChange::Split(_) => {
@@ -433,6 +433,6 @@ impl View<'_> {
     }
 }
 
-fn at(n: u32, error: Refused) -> OrderError {
-    OrderError { at: Some(n), error: *error }
+const fn at(n: u32, error: CciError) -> OrderError {
+    OrderError { at: Some(n), error }
 }

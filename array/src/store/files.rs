@@ -361,9 +361,12 @@ impl FileStore {
                 disk.sync()?;
             }
         }
+        if is_zero(data) && self.disk(ldev)?.is_none() && !made.contains_key(&ldev) {
+            return self.commit_bits(&plan.flips, &made);
+        }
         let disk = self.disk_to_write(ldev, &mut made)?;
         self.commit_bits(&plan.flips, &made)?;
-        disk.write(offset, data)
+        if is_zero(data) { disk.punch(offset, data.len() as u64) } else { disk.write(offset, data) }
     }
 
     /// Copies from one link until it or the step is used up.

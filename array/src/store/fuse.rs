@@ -7,7 +7,7 @@ use super::StoreError;
 
 #[cfg(not(test))]
 #[derive(Clone, Default)]
-pub(crate) struct Fuse;
+pub(crate) struct Fuse(());
 
 #[cfg(not(test))]
 impl Fuse {
@@ -34,11 +34,6 @@ impl Fuse {
     /// Lets `steps` more steps through.
     pub(crate) fn set(&self, steps: u64) {
         self.0.store(steps, std::sync::atomic::Ordering::SeqCst);
-    }
-
-    /// How many steps are left.
-    pub(crate) fn left(&self) -> u64 {
-        self.0.load(std::sync::atomic::Ordering::SeqCst)
     }
 
     pub(crate) fn burn(&self, path: &Path) -> Result<(), StoreError> {

@@ -162,10 +162,6 @@ impl Links {
         self.by_id.get(&id)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (LinkId, &Link)> {
-        self.by_id.iter().map(|(id, link)| (*id, link))
-    }
-
     pub(super) const fn busy(&self) -> &BTreeSet<LinkId> {
         &self.busy
     }

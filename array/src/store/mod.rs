@@ -22,7 +22,7 @@ pub use self::{
     error::StoreError,
     files::{FileStore, Volume},
     links::{Flow, Link, LinkId},
-    records::{Records, Row, Table},
+    records::{Records, Row, Table, quiet_contained_panics},
 };
 pub(crate) use self::{disks::sync_dir, fuse::Fuse};
 
@@ -60,7 +60,7 @@ pub enum LinkChange {
 /// Changes that happen at one instant, and the records that become durable with them.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
-    /// The links, each at most once.
+    /// The links, in order; a link may be made and changed in one batch.
     pub links: Vec<(LinkId, LinkChange)>,
     /// Records of the layer above.
     pub rows: Vec<Row>,

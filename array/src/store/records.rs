@@ -10,6 +10,7 @@
 
 use std::{
     any::Any,
+    cell::Cell,
     fmt::Display,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -261,10 +262,28 @@ fn is_damage(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
+thread_local! {
+    static CONTAINED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps the standard report of a panic from being printed where the panic becomes an error of a
+/// damaged file. For the start of a program.
+pub fn quiet_contained_panics() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !CONTAINED.get() {
+            report(panic);
+        }
+    }));
+}
+
 /// redb asserts what a damaged file can make untrue. Such a panic is an error of that file, not
 /// the end of the program.
 fn contain<T>(path: &Path, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+    CONTAINED.set(true);
+    let result = catch_unwind(AssertUnwindSafe(work));
+    CONTAINED.set(false);
+    result.unwrap_or_else(|panic| {
         Err(StoreError::damaged(
             path,
             format!("its pages contradict each other ({})", message(&*panic)),

@@ -1,0 +1,113 @@
+//! The daemon: orders over the IPCMD command device, the copy job, the control socket.
+//!
+//! Questions are answered on the network's own thread from memory, so that a status never waits
+//! for a disk; changes go to a thread of their own, one after the other.
+
+use std::{
+    io::{self, Write},
+    net::{SocketAddr, ToSocketAddrs},
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use array::{Array, control::server::ControlSocket, copier, orders};
+use protocol::{Endpoint, Home, Incoming, Key, KeyRing, Kind};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::Failure;
+
+/// Runs the array until a signal ends it.
+pub fn run(dir: &Path, listen: Option<&str>, keys: &[PathBuf]) -> Result<(), Failure> {
+    let array = Arc::new(Array::open(dir)?);
+    let ring = key_ring(keys)?;
+    let address = address(listen.unwrap_or(&array.head().listen))?;
+    let control = ControlSocket::bind(dir)
+        .map_err(|error| format!("{}: cannot listen on arrayd.sock: {error}", dir.display()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let endpoint = runtime
+        .block_on(Endpoint::bind(address, ring))
+        .map_err(|error| format!("cannot listen on {address}: {}", explain(&error)))?;
+    let socket = directory_socket(dir);
+    serve_control(control, &array);
+    let copying = thread::Builder::new().name("copy".into()).spawn({
+        let array = Arc::clone(&array);
+        move || copier::run(&array)
+    })?;
+    let done = runtime.block_on(serve(&array, endpoint));
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    array.copier().stop();
+    let _ = copying.join();
+    let _ = std::fs::remove_file(socket);
+    log::info!("Serial# {} stopped", array.head().serial);
+    done
+}
+
+fn directory_socket(dir: &Path) -> PathBuf {
+    array::directory::socket(dir)
+}
+
+fn key_ring(files: &[PathBuf]) -> Result<KeyRing, Failure> {
+    let home = Home::from_env();
+    home.ensure()?;
+    let mut ring = KeyRing::new(Key::load_or_create(&home.key_file())?);
+    for file in files {
+        ring.add(Key::load(file)?);
+    }
+    Ok(ring)
+}
+
+fn address(text: &str) -> Result<SocketAddr, Failure> {
+    text.to_socket_addrs()
+        .ok()
+        .and_then(|mut addresses| addresses.next())
+        .ok_or_else(|| format!("{text:?} is not ADDRESS:PORT, such as 127.0.0.1:31001").into())
+}
+
+fn explain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "the port is in use; stop its owner or choose another with --listen".into()
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn serve_control(control: ControlSocket, array: &Arc<Array>) {
+    let array = Arc::clone(array);
+    thread::spawn(move || control.serve(&array));
+}
+
+async fn serve(array: &Arc<Array>, mut endpoint: Endpoint) -> Result<(), Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (changes, queue) = mpsc::channel::<Incoming>();
+    let worker = thread::Builder::new().name("orders".into()).spawn({
+        let array = Arc::clone(array);
+        move || queue.into_iter().for_each(|incoming| answer(&array, incoming))
+    })?;
+    let ready =
+        format!("arrayd: Serial# {} ready on {}", array.head().serial, endpoint.local_addr());
+    // Nobody may be reading; that is no reason not to run.
+    let _ = writeln!(io::stdout(), "{ready}").and_then(|()| io::stdout().flush());
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    loop {
+        tokio::select! {
+            incoming = endpoint.next() => match incoming.kind {
+                Kind::Read => answer(array, incoming),
+                Kind::Change => drop(changes.send(incoming)),
+            },
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    drop(changes);
+    let _ = worker.join();
+    Ok(())
+}
+
+fn answer(array: &Array, incoming: Incoming) {
+    let answer = orders::carry_out(array, incoming.id, &incoming.body, incoming.room);
+    incoming.answer(answer);
+}

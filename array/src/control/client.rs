@@ -1,0 +1,252 @@
+//! The side of `arrayd import`, `export` and `status`.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+};
+
+use model::{CciError, LdevId, Serial};
+
+use super::{
+    frame::{Answer, Ask, Frame, StatusRow},
+    short_name,
+};
+
+/// Bytes read from a file at once: half a frame, a multiple of every block size.
+const PIECE: usize = 512 * 1024;
+
+/// Why an exchange with a running array failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("{}: the array does not run; start it with: arrayd run {}", .0.display(), .0.display())]
+    NotRunning(PathBuf),
+    /// The array refused.
+    #[error("{0}")]
+    Refused(Box<CciError>),
+    /// The input holds more than fits from the offset to the end of the volume.
+    #[error("the input has more bytes than fit: {0} bytes are left in the volume from there")]
+    TooLong(u64),
+    /// The array went away, or it answered something else than a frame.
+    #[error("the connection to the array broke: {0}")]
+    Socket(io::Error),
+    /// The file of the other side.
+    #[error("{0}: {1}")]
+    File(String, io::Error),
+}
+
+impl From<io::Error> for ClientError {
+    fn from(error: io::Error) -> Self {
+        Self::Socket(error)
+    }
+}
+
+/// A connection to a running array.
+pub struct Client {
+    stream: UnixStream,
+}
+
+impl Client {
+    /// Connects to the array in `dir`.
+    ///
+    /// # Errors
+    /// [`ClientError::NotRunning`] when nobody listens there.
+    pub fn connect(dir: &Path) -> Result<Self, ClientError> {
+        let not_running = || ClientError::NotRunning(dir.to_owned());
+        let (_dir, name) = short_name(dir).map_err(|_| not_running())?;
+        match UnixStream::connect(name) {
+            Ok(stream) => Ok(Self { stream }),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+                ) =>
+            {
+                Err(not_running())
+            }
+            Err(error) => Err(ClientError::Socket(error)),
+        }
+    }
+
+    /// Writes `input` into an LDEV from `offset` on. `moved` is told the bytes done and, where
+    /// known, the bytes in all. At return all of it is durable.
+    ///
+    /// # Errors
+    /// The array's refusal, and the failures of input and socket.
+    pub fn import(
+        &mut self,
+        (ldev, offset): (LdevId, u64),
+        input: &mut dyn Read,
+        name: &str,
+        mut moved: impl FnMut(u64),
+    ) -> Result<u64, ClientError> {
+        let room = self.ready(Ask::Import { ldev, offset })?;
+        let (mut done, mut zeros) = (0, 0);
+        let mut buffer = vec![0; PIECE];
+        loop {
+            let read = fill(input, &mut buffer)
+                .map_err(|error| ClientError::File(name.to_owned(), error))?;
+            let data = &buffer[..read];
+            done += read as u64;
+            if done > room {
+                return Err(ClientError::TooLong(room));
+            }
+            let blank = data.iter().all(|byte| *byte == 0);
+            if blank {
+                zeros += read as u64;
+            }
+            if zeros > 0 && (!blank || read < PIECE) {
+                self.put(&Frame::Zeros(std::mem::take(&mut zeros)))?;
+            }
+            if !blank {
+                self.put(&Frame::Bytes(data.to_vec()))?;
+            }
+            moved(done);
+            if read < PIECE {
+                break;
+            }
+        }
+        Frame::End.send(&mut self.stream)?;
+        match self.answer()? {
+            Answer::Done { bytes } => Ok(bytes),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Reads an LDEV into what `open` opens once the array has agreed. `moved` is told the bytes done and the bytes in all.
+    ///
+    /// # Errors
+    /// The array's refusal, and the failures of output and socket.
+    pub fn export(
+        &mut self,
+        ask: Ask,
+        open: &mut dyn FnMut() -> io::Result<Output>,
+        name: &str,
+        mut moved: impl FnMut(u64, u64),
+    ) -> Result<u64, ClientError> {
+        let length = self.ready(ask)?;
+        let file = |error| ClientError::File(name.to_owned(), error);
+        let mut output = open().map_err(file)?;
+        let mut done = 0;
+        loop {
+            match Frame::receive(&mut self.stream)? {
+                Frame::Bytes(bytes) => {
+                    output.bytes(&bytes).map_err(file)?;
+                    done += bytes.len() as u64;
+                }
+                Frame::Zeros(count) => {
+                    output.zeros(count).map_err(file)?;
+                    done += count;
+                }
+                Frame::End if done == length => break,
+                Frame::Answer(Err(error)) => return Err(ClientError::Refused(Box::new(error))),
+                _ => return Err(unexpected()),
+            }
+            moved(done, length);
+        }
+        output.finish().map_err(file)?;
+        Ok(done)
+    }
+
+    /// All LDEVs and their pairs.
+    ///
+    /// # Errors
+    /// The failures of the socket.
+    pub fn status(&mut self) -> Result<(Serial, Vec<StatusRow>), ClientError> {
+        let mut all = Vec::new();
+        let mut from = 0;
+        loop {
+            Frame::Ask(Ask::Status { from }).send(&mut self.stream)?;
+            let Answer::Status { serial, rows, next } = self.answer()? else {
+                return Err(unexpected());
+            };
+            all.extend(rows);
+            match next {
+                Some(next) if next > from => from = next,
+                _ => return Ok((serial, all)),
+            }
+        }
+    }
+
+    fn ready(&mut self, ask: Ask) -> Result<u64, ClientError> {
+        Frame::Ask(ask).send(&mut self.stream)?;
+        match self.answer()? {
+            Answer::Ready { length } => Ok(length),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn put(&mut self, frame: &Frame) -> Result<(), ClientError> {
+        frame.send(&mut self.stream)?;
+        match self.answer()? {
+            Answer::Taken => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn answer(&mut self) -> Result<Answer, ClientError> {
+        match Frame::receive(&mut self.stream)? {
+            Frame::Answer(Ok(answer)) => Ok(answer),
+            Frame::Answer(Err(error)) => Err(ClientError::Refused(Box::new(error))),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+fn unexpected() -> ClientError {
+    ClientError::Socket(io::ErrorKind::InvalidData.into())
+}
+
+/// Reads until the buffer is full or the input ends.
+fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Where an export goes.
+pub enum Output {
+    /// A plain file: zeros become holes.
+    Sparse(File),
+    /// A pipe or a device: zeros are written out.
+    Plain(Box<dyn Write>),
+}
+
+impl Output {
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Sparse(file) => file.write_all(bytes),
+            Self::Plain(out) => out.write_all(bytes),
+        }
+    }
+
+    fn zeros(&mut self, count: u64) -> io::Result<()> {
+        match self {
+            Self::Sparse(file) => {
+                let count = i64::try_from(count).map_err(|_| io::ErrorKind::InvalidData)?;
+                file.seek(SeekFrom::Current(count)).map(drop)
+            }
+            Self::Plain(out) => io::copy(&mut io::repeat(0).take(count), out).map(drop),
+        }
+    }
+
+    /// A hole at the end counts too.
+    fn finish(&mut self) -> io::Result<()> {
+        match self {
+            Self::Sparse(file) => {
+                let end = file.stream_position()?;
+                file.set_len(end)
+            }
+            Self::Plain(out) => out.flush(),
+        }
+    }
+}
