@@ -39,6 +39,8 @@ pub mod store;
 #[cfg(test)]
 mod model_test;
 #[cfg(test)]
+mod order_tests;
+#[cfg(test)]
 mod testing;
 
 pub use array::Array;
