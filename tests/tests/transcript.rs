@@ -52,11 +52,11 @@ fn the_seeds_session_prints_the_seeds_lines() {
     );
     assert_eq!(
         rows[1].join(" "),
-        "snap snapdev1(L) (CL2-C ,25, 2-0 )62496 19.S-VOL SSUS, 100 18 -"
+        "snap snapdev1(L) (CL2-C ,25, 2-0 )62496 19..S-VOL SSUS, 100 18 -"
     );
     assert_eq!(
         rows[2].join(" "),
-        "snap snapdev1(R) (CL2-C ,25, 1-2 )62496 18.P-VOL PSUS, 100 19 W"
+        "snap snapdev1(R) (CL2-C ,25, 1-2 )62496 18..P-VOL PSUS, 100 19 W"
     );
 
     lab.cci(51, "pairresync -g snap -restore").ok();

@@ -19,7 +19,7 @@ const PORTS: [u16; 3] = [31001, 52050, 52051];
 
 /// Builds, runs, verifies; with `keep`, leaves it running.
 pub fn run(keep: bool) -> Result {
-    succeed(cargo(&["build", "--bins", "--locked"]))?;
+    succeed(cargo(&["build", "--workspace", "--bins", "--locked"]))?;
     let mut lab = if PORTS.iter().all(|port| UdpSocket::bind(("127.0.0.1", *port)).is_ok()) {
         Lab::at_localhost()
     } else {
