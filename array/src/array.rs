@@ -335,6 +335,7 @@ impl Array {
             }
         }
         executed.add(id, &answer);
+        log::info!("carried out change {id}: {} pairs: {change:?}", planned.len());
         if matches!(change, PairChange::Fail) {
             for plan in &planned {
                 log::warn!("pair {}: PSUE: suspended by pairsplit -E", plan.id.0);
@@ -380,6 +381,7 @@ impl Array {
         self.commit(&Batch { rows, ..Batch::default() })?;
         self.state_mut().guards.extend(records);
         executed.add(id, &answer);
+        log::info!("carried out change {id}: guard of {} LDEVs: {guard:?}", ldevs.len());
         answer
     }
 
