@@ -37,6 +37,8 @@ pub mod size;
 pub mod store;
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod model_test;
 #[cfg(test)]
 mod order_tests;
