@@ -7,7 +7,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`array`] | [`Array`]: open, execute, read, write |
+//! | [`mod@array`] | [`Array`]: open, execute, read, write |
 //! | [`orders`] | orders that only ask; an order from bytes to bytes |
 //! | [`executed`] | at most once: changes that were executed, and their answers |
 //! | [`pairs`] | ShadowImage pairs: the state machine as a table, group rules |

@@ -36,7 +36,7 @@ use super::{
 /// Bytes that one step of copying moves at most, over all of its links.
 const STEP_BYTES: u64 = 4 << 20;
 /// Slots that one step looks at at most, holes among them.
-const STEP_SLOTS: u64 = 1 << 16;
+const STEP_SLOTS: u64 = 1 << 14;
 
 /// What the store knows of a volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
