@@ -385,3 +385,29 @@ fn init_refuses_what_it_cannot_make() {
         assert!(place.arrayd(&[command, "-h"]).status.success());
     }
 }
+
+#[test]
+fn readiness_is_told_to_the_service_manager_and_further_keys_are_taken() {
+    let place = Place::new();
+    let manager = std::os::unix::net::UnixDatagram::bind(place.path("notify")).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let key = Key::load_or_create(&place.path("other.key")).unwrap();
+    let other = place.path("other.key");
+    let args = ["run", &place.array(), "--listen", "127.0.0.1:0", "--key", other.to_str().unwrap()];
+    let mut command = place.command(&args);
+    command.env("NOTIFY_SOCKET", place.path("notify")).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let mut told = [0; 64];
+    let length = manager.recv(&mut told).unwrap();
+    assert_eq!(&told[..length], b"READY=1\n");
+    let address: SocketAddr = line.trim_end().rsplit(' ').next().unwrap().parse().unwrap();
+    let caller = BlockingCaller::connect(address, key).unwrap();
+    let mut array = Running { place: &place, child, caller };
+    let Ok(Reply::Identity(identity)) = array.ask(&Order::Identify) else {
+        panic!("no identity");
+    };
+    assert_eq!((identity.serial.get(), identity.ldevs, identity.mirrors), (62_496, 4, 3));
+    array.terminate();
+}

@@ -5,10 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use model::{LdevId, MuNumber};
 use protocol::orders::LocalEnd;
 
-use super::{
-    pair::{MIRRORS, Pair},
-    table::Phase,
-};
+use super::pair::{MIRRORS, Pair};
 use crate::store::LinkId;
 
 /// All pairs, by number and by end.
@@ -132,11 +129,5 @@ impl Registry {
             top.is_some()
                 .then(|| (*id, format!("LDEV {} is below the second layer", pair.secondary.ldev)))
         })
-    }
-
-    /// Pairs of a phase, for tests and views.
-    #[must_use]
-    pub fn count(&self, phase: Phase) -> usize {
-        self.pairs.values().filter(|p| p.phase == phase).count()
     }
 }

@@ -539,10 +539,10 @@ impl Store for FileStore {
                     continue;
                 }
                 let disk = match work.made.get(&ldev) {
-                    Some(disk) => Some(Arc::clone(disk)),
-                    None => self.disk(ldev)?,
+                    Some(disk) => Ok(Some(Arc::clone(disk))),
+                    None => self.disk(ldev),
                 };
-                let result = disk.map_or(Ok(()), |disk| disk.sync());
+                let result = disk.and_then(|disk| disk.map_or(Ok(()), |disk| disk.sync()));
                 flushed.insert(ldev, result.is_ok());
                 if let Err(error) = result {
                     swept.failed = Some(error);

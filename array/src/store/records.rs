@@ -21,6 +21,9 @@ use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinitio
 
 use super::StoreError;
 
+/// Bytes of pages that redb keeps in memory; all that matters is in memory beside it anyway.
+const CACHE: usize = 32 << 20;
+
 /// The tables. All have 64-bit keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Table {
@@ -113,6 +116,7 @@ impl Records {
             .open(path)
             .map_err(StoreError::io(path, "create"))?;
         let database = Database::builder()
+            .set_cache_size(CACHE)
             .create_file(file)
             .map_err(|error| storage(path, "create", error.into()))?;
         let records = Self { path: path.to_owned(), database };
@@ -136,8 +140,10 @@ impl Records {
             return Err(StoreError::damaged(path, "the file is empty"));
         }
         let database = contain(path, || {
-            let mut database =
-                Database::open(path).map_err(|error| storage(path, "open", error.into()))?;
+            let mut database = Database::builder()
+                .set_cache_size(CACHE)
+                .open(path)
+                .map_err(|error| storage(path, "open", error.into()))?;
             let whole = database
                 .check_integrity()
                 .map_err(|error| storage(path, "verify", error.into()))?;
