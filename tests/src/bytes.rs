@@ -1,10 +1,8 @@
 //! Bytes to write and files to compare.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
+
+use rustix::fs::SeekFrom;
 
 /// `length` bytes that no other `seed` shares, so that a misplaced block shows.
 #[must_use]
@@ -22,39 +20,40 @@ pub fn pattern(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// Where two files first differ: `None` when they hold the same bytes.
+/// Where two files first differ: `None` when they hold the same bytes. Holes of both are passed
+/// over, so that large sparse volumes take no longer than what they hold.
 ///
 /// # Errors
 /// When one cannot be read.
 pub fn first_difference(left: &Path, right: &Path) -> io::Result<Option<u64>> {
-    const CHUNK: usize = 1 << 20;
-    let (mut left, mut right) = (File::open(left)?, File::open(right)?);
-    let (mut a, mut b) = (vec![0; CHUNK], vec![0; CHUNK]);
-    let mut offset = 0u64;
-    loop {
-        let (n, m) = (read_full(&mut left, &mut a)?, read_full(&mut right, &mut b)?);
-        let same = n.min(m);
-        if a[..same] != b[..same] {
-            let at = a[..same].iter().zip(&b[..same]).position(|(x, y)| x != y).unwrap_or(same);
-            return Ok(Some(offset + at as u64));
+    const CHUNK: u64 = 1 << 20;
+    let (left, right) = (File::open(left)?, File::open(right)?);
+    let (left_end, right_end) = (left.metadata()?.len(), right.metadata()?.len());
+    let end = left_end.min(right_end);
+    let mut offset = 0;
+    while let Some(data) =
+        next_data(&left, offset)?.into_iter().chain(next_data(&right, offset)?).min()
+    {
+        if data >= end {
+            break;
         }
-        if n != m {
-            return Ok(Some(offset + same as u64));
+        let length = CHUNK.min(end - data) as usize;
+        let (mut a, mut b) = (vec![0; length], vec![0; length]);
+        left.read_exact_at(&mut a, data)?;
+        right.read_exact_at(&mut b, data)?;
+        if let Some(at) = a.iter().zip(&b).position(|(x, y)| x != y) {
+            return Ok(Some(data + at as u64));
         }
-        if n == 0 {
-            return Ok(None);
-        }
-        offset += n as u64;
+        offset = data + length as u64;
     }
+    Ok((left_end != right_end).then_some(end))
 }
 
-fn read_full(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read(&mut buffer[filled..])? {
-            0 => break,
-            n => filled += n,
-        }
+/// The first byte from `offset` on that lies in no hole.
+fn next_data(file: &File, offset: u64) -> io::Result<Option<u64>> {
+    match rustix::fs::seek(file, SeekFrom::Data(offset)) {
+        Ok(data) => Ok(Some(data)),
+        Err(rustix::io::Errno::NXIO) => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    Ok(filled)
 }

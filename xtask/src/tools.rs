@@ -10,16 +10,21 @@ struct Tool {
     package: &'static str,
 }
 
-const TOOLS: [Tool; 4] = [
+const TOOLS: [Tool; 6] = [
     Tool { program: "mkfs.ext4", package: "e2fsprogs" },
     Tool { program: "e2fsck", package: "e2fsprogs" },
     Tool { program: "ip", package: "iproute2" },
-    Tool { program: "unshare", package: "util-linux" },
+    Tool { program: "mount", package: "mount" },
+    Tool { program: "umount", package: "mount" },
+    Tool { program: "ps", package: "procps" },
 ];
 
-/// Makes sure that every tool is there: installs the missing ones as root on a Debian-like
+/// Makes sure that every tool and cargo-nextest is there: installs the missing ones as root on a Debian-like
 /// system, and names them elsewhere.
 pub fn ensure() -> Result {
+    if !found("cargo-nextest") {
+        cargo::succeed(cargo::cargo(&["install", "--locked", "--quiet", "cargo-nextest"]))?;
+    }
     let missing: Vec<_> = TOOLS.iter().filter(|tool| !found(tool.program)).collect();
     if missing.is_empty() {
         return Ok(());
@@ -42,14 +47,18 @@ pub fn ensure() -> Result {
     apt(&[&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat())
 }
 
-/// Whether a program is on the path; `sbin` counts too, where ordinary users do not look.
+/// Whether a program is on the path; `sbin` counts too, where ordinary users do not look, and
+/// cargo's own folder, where `cargo install` puts things.
 pub fn found(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
+    let home = env::home_dir().unwrap_or_default().join(".cargo/bin");
     env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(Into::into))
+        .chain([home])
         .any(|folder| Path::new(&folder).join(program).is_file())
 }
 
-fn is_root() -> bool {
+/// Whether we may install packages, make network namespaces and mount disks.
+pub fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.trim_ascii() == b"0")
 }
