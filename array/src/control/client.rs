@@ -1,8 +1,7 @@
 //! The side of `arrayd import`, `export` and `status`.
 
 use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
 };
@@ -10,12 +9,12 @@ use std::{
 use model::{CciError, LdevId, Serial};
 
 use super::{
+    PIECE,
+    ends::{Input, Output},
     frame::{Answer, Ask, Frame, StatusRow},
     short_name,
 };
-
-/// Bytes read from a file at once: half a frame, a multiple of every block size.
-const PIECE: usize = 512 * 1024;
+use crate::store::is_zero;
 
 /// Why an exchange with a running array failed.
 #[derive(Debug, thiserror::Error)]
@@ -78,22 +77,24 @@ impl Client {
     pub fn import(
         &mut self,
         (ldev, offset): (LdevId, u64),
-        input: &mut dyn Read,
+        input: &mut Input,
         name: &str,
         mut moved: impl FnMut(u64),
     ) -> Result<u64, ClientError> {
         let room = self.ready(Ask::Import { ldev, offset })?;
         let (mut done, mut zeros) = (0, 0);
         let mut buffer = vec![0; PIECE];
+        let file = |error| ClientError::File(name.to_owned(), error);
         loop {
-            let read = fill(input, &mut buffer)
-                .map_err(|error| ClientError::File(name.to_owned(), error))?;
+            let hole = input.skip_hole().map_err(file)?;
+            let read = input.fill(&mut buffer).map_err(file)?;
             let data = &buffer[..read];
-            done += read as u64;
+            zeros += hole;
+            done += hole + read as u64;
             if done > room {
                 return Err(ClientError::TooLong(room));
             }
-            let blank = data.iter().all(|byte| *byte == 0);
+            let blank = is_zero(data);
             if blank {
                 zeros += read as u64;
             }
@@ -197,56 +198,4 @@ impl Client {
 
 fn unexpected() -> ClientError {
     ClientError::Socket(io::ErrorKind::InvalidData.into())
-}
-
-/// Reads until the buffer is full or the input ends.
-fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match input.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
-/// Where an export goes.
-pub enum Output {
-    /// A plain file: zeros become holes.
-    Sparse(File),
-    /// A pipe or a device: zeros are written out.
-    Plain(Box<dyn Write>),
-}
-
-impl Output {
-    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Sparse(file) => file.write_all(bytes),
-            Self::Plain(out) => out.write_all(bytes),
-        }
-    }
-
-    fn zeros(&mut self, count: u64) -> io::Result<()> {
-        match self {
-            Self::Sparse(file) => {
-                let count = i64::try_from(count).map_err(|_| io::ErrorKind::InvalidData)?;
-                file.seek(SeekFrom::Current(count)).map(drop)
-            }
-            Self::Plain(out) => io::copy(&mut io::repeat(0).take(count), out).map(drop),
-        }
-    }
-
-    /// A hole at the end counts too.
-    fn finish(&mut self) -> io::Result<()> {
-        match self {
-            Self::Sparse(file) => {
-                let end = file.stream_position()?;
-                file.set_len(end)
-            }
-            Self::Plain(out) => out.flush(),
-        }
-    }
 }

@@ -5,9 +5,11 @@
 //! |---|---|
 //! | [`frame`] | what travels, as byte table and types |
 //! | [`server`] | the array's side |
+//! | [`ends`] | files and pipes that bytes come from and go to |
 //! | [`client`] | the side of `arrayd import`, `export` and `status` |
 
 pub mod client;
+pub mod ends;
 pub mod frame;
 pub mod server;
 
@@ -17,6 +19,9 @@ use std::{
     os::fd::AsRawFd,
     path::{Path, PathBuf},
 };
+
+/// Bytes read from a file at once: half a frame, a multiple of every block size.
+const PIECE: usize = 512 * 1024;
 
 /// A short name for the control socket: the name of a unix socket has at most 107 bytes, the
 /// directory of an array may have more. It lasts as long as the returned file.

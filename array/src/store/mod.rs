@@ -24,7 +24,7 @@ pub use self::{
     links::{Flow, Link, LinkId},
     records::{Records, Row, Table, quiet_contained_panics},
 };
-pub(crate) use self::{disks::sync_dir, fuse::Fuse};
+pub(crate) use self::{disks::sync_dir, files::is_zero, fuse::Fuse};
 
 /// Longest single read or write in bytes.
 pub const MAX_IO: usize = 1 << 20;

@@ -2,12 +2,13 @@
 
 use std::{
     fs::File,
-    io::{self, IsTerminal, Read},
+    io::{self, IsTerminal},
     path::PathBuf,
 };
 
 use array::control::{
-    client::{Client, Output},
+    client::Client,
+    ends::{Input, Output},
     frame::Ask,
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -27,13 +28,13 @@ pub struct Request {
 /// A host's write of a whole file.
 pub fn import(request: &Request) -> Result<(), Failure> {
     let mut length = None;
-    let mut input: Box<dyn Read> = if request.file == "-" {
-        Box::new(io::stdin().lock())
+    let mut input = if request.file == "-" {
+        Input::Plain(Box::new(io::stdin().lock()))
     } else {
         let file = File::open(&request.file)
             .map_err(|error| format!("{}: cannot open: {error}", request.file))?;
         length = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
-        Box::new(file)
+        if length.is_some() { Input::Sparse(file) } else { Input::Plain(Box::new(file)) }
     };
     let bar = bar(length);
     let moved = Client::connect(&request.dir)?.import(
