@@ -2,21 +2,9 @@
 
 use std::fmt::Write as _;
 
-use model::{Instance, Mode};
+use model::{Instance, Mode, version};
 
 use crate::table::{Opt, Spec};
-
-/// The version as CCI spells versions: `NN-NN-NN/NN`.
-#[must_use]
-pub fn version() -> String {
-    let part = |text: &str| text.parse::<u32>().unwrap_or_default();
-    format!(
-        "{:02}-{:02}-{:02}/00",
-        part(env!("CARGO_PKG_VERSION_MAJOR")),
-        part(env!("CARGO_PKG_VERSION_MINOR")),
-        part(env!("CARGO_PKG_VERSION_PATCH")),
-    )
-}
 
 /// The platform as the first line of `-h` names it, such as `Linux/x64`.
 #[must_use]

@@ -128,7 +128,7 @@ fn usage() -> String {
          --list        List every command name\n \
          link <dir>    Make a link for every command name in a directory\n",
         help::platform(),
-        help::version()
+        model::version()
     );
     for spec in crate::all() {
         text.push_str(&format!(" {:<13} {}\n", spec.name, spec.about));

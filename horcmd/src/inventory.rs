@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{CciError, GroupName, Serial};
+use model::{CciError, GroupName, Serial, version};
 use protocol::{
     RequestId, codec,
     horcm::{Answer, GroupInfo, Reply, Request},
@@ -10,18 +10,6 @@ use protocol::{
 };
 
 use crate::daemon::Daemon;
-
-/// The HORCM version as `raidqry -l` shows it: the package's, in CCI's shape.
-#[must_use]
-pub fn version() -> String {
-    let part = |text: &str| text.parse::<u32>().unwrap_or_default();
-    format!(
-        "{:02}-{:02}-{:02}/00",
-        part(env!("CARGO_PKG_VERSION_MAJOR")),
-        part(env!("CARGO_PKG_VERSION_MINOR")),
-        part(env!("CARGO_PKG_VERSION_PATCH"))
-    )
-}
 
 /// Answers `Units`: asks each storage system who it is now; `None` for one that does not answer.
 ///

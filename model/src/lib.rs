@@ -15,6 +15,7 @@
 //! | [`guard`] | the access guard of `raidvchkset -vg` |
 //! | [`capacity`] | blocks, emulation types and their sizes |
 //! | [`code`] | every EX_ and EW_ code with number and text |
+//! | [`mod@version`] | the version as CCI spells versions |
 //! | [`error`] | [`CciError`]: a code with its object, state, cause and advice |
 
 pub mod capacity;
@@ -27,6 +28,7 @@ pub mod names;
 pub mod pair;
 pub mod port;
 pub mod status;
+pub mod version;
 
 pub use capacity::{Blocks, Emulation};
 pub use code::Code;
@@ -38,3 +40,4 @@ pub use names::{DevName, GroupName};
 pub use pair::{CopyPace, Fence, Side, SplitMode};
 pub use port::{LuPath, PortAddress, PortName};
 pub use status::{PairStatus, Role};
+pub use version::version;
