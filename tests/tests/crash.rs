@@ -22,6 +22,11 @@ const SLOT: usize = 256 * 1024;
 /// How large the volumes are.
 const SLOTS: u64 = 64;
 
+/// Slots in a large write: more than one step of copying moves.
+const MANY: u64 = 48;
+/// Slots in a small write.
+const FEW: u64 = 4;
+
 /// What both volumes must hold.
 struct World {
     dice: Dice,
@@ -47,16 +52,24 @@ fn content(seed: u64) -> Vec<u8> {
 }
 
 impl World {
-    /// Writes one random slot; an error means that the array died in it.
-    fn write(&mut self, lab: &Lab) -> Result<(), ()> {
-        let slot = usize::try_from(self.dice.below(SLOTS)).unwrap();
-        self.stamp += 1;
-        let offset = (slot * SLOT) as u64;
-        if lab.write(PVOL, offset, &content(self.stamp)).code == Some(0) {
-            self.pvol[slot] = self.stamp;
+    /// Writes some slots in a row, each with a pattern of its own; an error means that the array
+    /// died in it.
+    fn write(&mut self, lab: &Lab, count: u64) -> Result<(), ()> {
+        let first = self.dice.below(SLOTS - count + 1);
+        let slots: Vec<_> =
+            (first..first + count).map(|slot| usize::try_from(slot).unwrap()).collect();
+        let mut data = Vec::new();
+        let mut stamps = Vec::new();
+        for slot in slots {
+            self.stamp += 1;
+            data.extend(content(self.stamp));
+            stamps.push((slot, self.stamp));
+        }
+        if lab.write(PVOL, first * SLOT as u64, &data).code == Some(0) {
+            stamps.into_iter().for_each(|(slot, stamp)| self.pvol[slot] = stamp);
             Ok(())
         } else {
-            self.torn.push((slot, self.stamp));
+            self.torn.extend(stamps);
             Err(())
         }
     }
@@ -66,30 +79,52 @@ impl World {
         let done = |line: &str| {
             if lab.cci(51, line).code == Some(0) { Ok(()) } else { Err(()) }
         };
-        self.write(lab)?;
-        done("paircreate -g snap -vr -c 15")?;
-        self.write(lab)?;
-        done("pairevtwait -g snap -s pair -t 60")?;
-        self.write(lab)?;
-        for round in 0..2 {
+        // At the slowest pace and split while they still copy, so that there is much left to fetch
+        // when the next write or the next kill comes.
+        self.write(lab, MANY)?;
+        done("paircreate -g snap -vr -c 1")?;
+        for split in ["pairsplit -g snap", "pairsplit -g snap -fq quick"] {
+            self.write(lab, FEW)?;
             self.split = Some(self.pvol.clone());
-            done(if round == 0 { "pairsplit -g snap" } else { "pairsplit -g snap -fq quick" })?;
-            self.write(lab)?;
-            self.write(lab)?;
+            done(split)?;
+            self.write(lab, FEW)?;
+            self.write(lab, MANY)?;
+            self.check_svol(lab)?;
             done("pairevtwait -g snap -s psus -t 60")?;
-            if round == 0 {
-                done("pairresync -g snap -c 15")?;
+            if split.ends_with("snap") {
+                done("pairresync -g snap -c 1")?;
                 self.split = None;
-                self.write(lab)?;
-                done("pairevtwait -g snap -s pair -t 60")?;
             }
         }
         self.unrestored = Some(self.pvol.clone());
-        done("pairresync -g snap -restore -c 15")?;
+        done("pairresync -g snap -restore -c 1")?;
         self.pvol = self.split.take().unwrap();
         self.unrestored = None;
+        self.write(lab, FEW)?;
         done("pairevtwait -g snap -s pair -t 60")?;
-        done("pairsplit -g snap -S")
+        // Once more from PAIR.
+        self.write(lab, MANY)?;
+        self.split = Some(self.pvol.clone());
+        done("pairsplit -g snap")?;
+        self.write(lab, FEW)?;
+        self.check_svol(lab)?;
+        done("pairevtwait -g snap -s psus -t 60")?;
+        done("pairsplit -g snap -S")?;
+        self.split = None;
+        Ok(())
+    }
+
+    /// The split S-VOL holds the moment of the split, whatever is still to be fetched.
+    fn check_svol(&self, lab: &Lab) -> Result<(), ()> {
+        let (path, dir) = (lab.path("svol.now"), lab.array_dir());
+        let ldev = SVOL.to_string();
+        let words = ["export".as_ref(), dir.as_os_str(), ldev.as_ref(), path.as_os_str()];
+        if lab.program("arrayd", words).code != Some(0) {
+            return Err(());
+        }
+        let split = self.split.as_ref().expect("it was split");
+        self.compare(&path, split, &[], "the S-VOL behind a split that still copies");
+        Ok(())
     }
 
     /// Judges both volumes by the state the pair is in, and dissolves the pair.
