@@ -2,7 +2,10 @@
 //! the CCI reference 2.7, 2.13), typed from there; where the manual shows a device file of
 //! Windows, no device is registered here and the column says `Unknown`.
 
-use lab::{Lab, lab::until};
+use lab::{
+    Lab, bytes,
+    lab::{PVOL, SVOL, until},
+};
 
 #[test]
 fn the_seeds_session_prints_the_seeds_lines() {
@@ -20,6 +23,16 @@ fn the_seeds_session_prints_the_seeds_lines() {
     let again = lab.cci(50, "horcmstart 50");
     assert_eq!(again.code, Some(1), "{again}");
     assert!(again.stdout.contains("HORCM inst 50 has already been running."), "{again}");
+
+    // The headings are the reference's literals (2.14, 2.15); of the rows, the host name is ours.
+    let query = words(lab.cci(51, "raidqry -l").ok());
+    assert_eq!(query[0], "No Group Hostname HORCM_ver Uid Serial# Micro_ver Cache(MB)");
+    assert!(query[1].starts_with("1 --- ") && query[1].contains(" 0 62496 "), "{query:?}");
+    let scan = words(lab.cci(51, "raidscan -p CL2-C -m 0 -CLI").ok());
+    let ldevs: Vec<_> = scan[1..].iter().map(|row| row.split(' ').nth(8).unwrap()).collect();
+    assert_eq!(ldevs, ["16", "18", "19"], "{scan:?}");
+    // `/ALPA/C` stands for two tokens.
+    assert!(scan.iter().skip(1).all(|row| tokens(row) == tokens(&scan[0]) + 1), "{scan:?}");
 
     assert_eq!(
         lab.cci(51, "pairdisplay -g snap -fdc").ok(),
@@ -44,22 +57,26 @@ fn the_seeds_session_prints_the_seeds_lines() {
     lab.write(18, 4096, b"a host write").ok();
     assert_eq!(lab.cci(51, "pairsplit -g snap").ok(), "");
     lab.cci(51, "pairevtwait -g snap -s psus -ss ssus -t 120").ok();
-    let split = lab.cci(51, "pairdisplay -g snap -fc");
-    let rows: Vec<Vec<_>> = split.ok().lines().map(|l| l.split_whitespace().collect()).collect();
+    let split = words(lab.cci(51, "pairdisplay -g snap -fc").ok());
     assert_eq!(
-        rows[0].join(" "),
-        "Group PairVol(L/R) (Port#,TID, LU-M) ,Seq#,LDEV#.P/S,Status, % ,P-LDEV# M"
+        split,
+        [
+            "Group PairVol(L/R) (Port#,TID, LU-M) ,Seq#,LDEV#.P/S,Status, % ,P-LDEV# M",
+            "snap snapdev1(L) (CL2-C ,25, 2-0 )62496 19..S-VOL SSUS, 100 18 -",
+            "snap snapdev1(R) (CL2-C ,25, 1-2 )62496 18..P-VOL PSUS, 100 19 W",
+        ]
     );
-    assert_eq!(
-        rows[1].join(" "),
-        "snap snapdev1(L) (CL2-C ,25, 2-0 )62496 19..S-VOL SSUS, 100 18 -"
-    );
-    assert_eq!(
-        rows[2].join(" "),
-        "snap snapdev1(R) (CL2-C ,25, 1-2 )62496 18..P-VOL PSUS, 100 19 W"
-    );
+    compare(&lab);
+    lab.write(PVOL, 4096, b"after the split").ok();
+    assert_eq!(lab.read(SVOL, 4096, 12), b"a host write");
 
     lab.cci(51, "pairresync -g snap -restore").ok();
+    lab.cci(51, "pairevtwait -g snap -s pair -t 120").ok();
+    lab.cci(51, "pairsplit -g snap").ok();
+    lab.cci(51, "pairevtwait -g snap -s psus -ss ssus -t 120").ok();
+    compare(&lab);
+    assert_eq!(lab.read(PVOL, 4096, 12), b"a host write");
+    lab.cci(51, "pairresync -g snap").ok();
     lab.cci(51, "pairevtwait -g snap -s pair -t 120").ok();
     assert_eq!(lab.cci(51, "pairvolchk -g snap -ss").code, Some(33));
     assert_eq!(lab.cci(50, "pairvolchk -g snap -ss").code, Some(23));
@@ -84,4 +101,18 @@ fn the_seeds_session_prints_the_seeds_lines() {
     let stopped = lab.cci(50, "horcmshutdown 50");
     assert_ne!(stopped.code, Some(0));
     assert!(stopped.stderr.contains("Can't be attached to HORC manager"), "{stopped}");
+}
+
+/// The lines with their blanks folded: programs split them so.
+fn words(text: &str) -> Vec<String> {
+    text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+fn tokens(line: &str) -> usize {
+    line.split(' ').count()
+}
+
+fn compare(lab: &Lab) {
+    let (pvol, svol) = (lab.export(PVOL, "pvol.img"), lab.export(SVOL, "svol.img"));
+    assert_eq!(bytes::first_difference(&pvol, &svol).unwrap(), None);
 }
