@@ -1,4 +1,4 @@
-//! Throws mangled configuration files at the parser: `fuzz COUNT SEED`. Prints how many were
+//! Throws mangled configuration files at the parser: `fuzz_conf COUNT SEED`. Prints how many were
 //! parsed, how many of them held, and the peak of memory. Any panic ends it.
 //!
 //! Each text is a seed file with some bytes flipped, lines doubled, cut or swapped, or words of
@@ -38,7 +38,7 @@ const WORDS: [&str; 16] = [
 fn main() -> ExitCode {
     let mut args = env::args().skip(1).map(|word| word.parse::<u64>());
     let (Some(Ok(count)), Some(Ok(seed))) = (args.next(), args.next()) else {
-        eprintln!("usage: fuzz COUNT SEED");
+        eprintln!("usage: fuzz_conf COUNT SEED");
         return ExitCode::FAILURE;
     };
     let mut dice = Dice(seed | 1);
