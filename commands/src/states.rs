@@ -85,12 +85,26 @@ pub fn half(
     both.filter(|state| state.role == role || state.role == Role::Smpl).cloned().collect()
 }
 
-/// The states as a message names them: `1 PAIR, 2 COPY`.
+/// The states as a message names them: `1 P-VOL PAIR, 2 S-VOL COPY, 1 SMPL`. States that differ
+/// in their consistency group alone are one.
 #[must_use]
 pub fn found(states: &[StateCount]) -> String {
-    let states: Vec<_> =
-        states.iter().map(|state| format!("{} {}", state.count, state.status)).collect();
-    if states.is_empty() { "no such volumes".to_owned() } else { states.join(", ") }
+    let mut sums: Vec<(Role, PairStatus, u32)> = Vec::new();
+    for state in states {
+        match sums
+            .iter_mut()
+            .find(|(role, status, _)| (*role, *status) == (state.role, state.status))
+        {
+            Some((_, _, sum)) => *sum = sum.saturating_add(state.count),
+            None => sums.push((state.role, state.status, state.count)),
+        }
+    }
+    let named = sums.iter().map(|(role, status, count)| match role {
+        Role::Smpl => format!("{count} SMPL"),
+        _ => format!("{count} {role} {status}"),
+    });
+    let named: Vec<_> = named.collect();
+    if named.is_empty() { "no such volumes".to_owned() } else { named.join(", ") }
 }
 
 #[cfg(test)]
@@ -133,5 +147,20 @@ pub(crate) mod tests {
         };
         assert_eq!(roles(Half::Primary), [Role::PVol, Role::Smpl]);
         assert_eq!(roles(Half::Secondary), [Role::Smpl, Role::SVol]);
+    }
+
+    #[test]
+    fn a_message_counts_by_role_and_status_whatever_the_ctg() {
+        use PairStatus::{Pair, Smpl};
+        let mut other = count(Role::PVol, Pair, 2);
+        other.ctg = Some(7);
+        let states = [
+            count(Role::PVol, Pair, 1),
+            other,
+            count(Role::SVol, Pair, 1),
+            count(Role::Smpl, Smpl, 3),
+        ];
+        assert_eq!(found(&states), "3 P-VOL PAIR, 1 S-VOL PAIR, 3 SMPL");
+        assert_eq!(found(&[]), "no such volumes");
     }
 }

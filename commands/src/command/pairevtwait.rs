@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use model::{CciError, CciResult, Code, PairStatus, ids::BadWord};
+use model::{CciError, CciResult, Code, GroupName, PairStatus, Role, ids::BadWord};
 use protocol::horcm::{Reply, Request, Selection, StateCount};
 
 use crate::{
@@ -89,23 +89,69 @@ impl Question {
     fn ask(&self, session: &mut Session<'_, '_>) -> CciResult<Sides> {
         let request =
             Request::Summary { selection: self.selection.clone(), remote: !self.local_only };
-        let Reply::Summary { local, remote, .. } = session.ask(&request)? else {
+        let Reply::Summary { group, local, remote, mismatched } = session.ask(&request)? else {
             return Err(session.unexpected());
         };
-        Ok(Sides { local, remote, local_only: self.local_only })
+        // Of a cascading mirror each side shows a pair of its own; those never match.
+        let mismatched = if self.selection.mirror.is_some() { 0 } else { mismatched };
+        Ok(Sides { group, local, remote, mismatched, local_only: self.local_only })
     }
 }
 
 /// One look.
 struct Sides {
+    group: GroupName,
     local: Vec<StateCount>,
     remote: Vec<StateCount>,
+    mismatched: u32,
     local_only: bool,
 }
 
 impl Sides {
     fn half(&self, which: Half) -> Vec<StateCount> {
         half(&self.local, &self.remote, which, self.local_only)
+    }
+
+    /// The states of both sides as a message names them.
+    fn seen(&self) -> String {
+        let local = format!("local: {}", found(&self.local));
+        if self.local_only { local } else { format!("{local}; remote: {}", found(&self.remote)) }
+    }
+
+    /// Why waiting cannot help: nothing that goes on by itself leads to what is wanted.
+    fn hopeless(&self, wanted: &[Wanted]) -> Option<CciError> {
+        let group = &self.group;
+        let error = |code| CciError::new(code).object(format!("group {group}")).state(self.seen());
+        if self.mismatched > 0 {
+            let count = self.mismatched;
+            return Some(
+                error(Code::ExEvolce)
+                    .cause(format!(
+                        "{count} volumes are not each other's partners on the two sides"
+                    ))
+                    .advice(format!("pairdisplay -g {group} -c lists them")),
+            );
+        }
+        // An unpaired volume stays so until someone pairs it.
+        if wanted.iter().all(|wanted| wanted.stages.contains(&Stage::Smpl)) {
+            return None;
+        }
+        let volumes = || self.local.iter().chain(&self.remote);
+        let paired = volumes().any(|state| state.role != Role::Smpl);
+        let unpaired = volumes().any(|state| state.role == Role::Smpl);
+        match (unpaired, paired) {
+            (true, true) => Some(
+                error(Code::ExEnqvol)
+                    .cause("some volumes are not paired and never reach the status by themselves")
+                    .advice(format!("pairdisplay -g {group} shows which; paircreate pairs them")),
+            ),
+            (true, false) => Some(
+                error(Code::ExInvvol)
+                    .cause("no volume is paired, so that none reaches the status by itself")
+                    .advice(format!("create the pairs first: paircreate -g {group}")),
+            ),
+            (false, _) => None,
+        }
     }
 }
 
@@ -132,11 +178,13 @@ impl Wanted {
 
 /// `-nowait`, `-nowaits`: the status is the exit code.
 fn now(session: &mut Session<'_, '_>, question: &Question, half: Half) -> Outcome {
-    let states = question.ask(session)?.half(half);
+    let sides = question.ask(session)?;
+    let states = sides.half(half);
     let mut stages = states.iter().map(|state| Stage::of(state.status));
-    let first = stages.next().ok_or_else(|| nothing(half))?;
+    let first = stages.next().ok_or_else(|| nothing(half, &sides))?;
     if !stages.all(|stage| stage == first) {
         return Err(CciError::new(Code::ExEnqvol)
+            .object(format!("group {}", sides.group))
             .state(found(&states))
             .cause("the volumes are not all in one status")
             .advice("wait for one of them, or ask for one volume with -d")
@@ -155,29 +203,38 @@ fn wait(
 ) -> Outcome {
     let begun = session.world.clock.now();
     let mut pause = interval.unwrap_or(SOONEST);
+    let mut doubted = false;
     loop {
         let sides = question.ask(session)?;
-        if wanted.iter().all(|wanted| wanted.is_reached(&sides)) {
+        let hopeless = sides.hopeless(wanted);
+        if hopeless.is_none() && wanted.iter().all(|wanted| wanted.is_reached(&sides)) {
             session.say("Wait status done.")?;
             return Ok(0);
         }
-        let seen = || {
-            let halves: Vec<_> = wanted.iter().map(|w| found(&sides.half(w.half))).collect();
-            halves.join("; ")
-        };
         if let Some(state) = wanted.iter().find_map(|wanted| wanted.failed(&sides)) {
             return Err(CciError::new(Code::ExEwsuse)
-                .object(state.example.to_string())
-                .state(seen())
+                .object(format!("{}/{}", sides.group, state.example))
+                .state(sides.seen())
                 .cause("the pair was suspended by an error while waiting")
                 .advice("look with pairdisplay; pairresync copies again")
                 .into());
+        }
+        // The two sides are looked at one after the other, so that a change between the two looks
+        // like a contradiction once. What a second look at once still shows is one.
+        match hopeless {
+            Some(error) if doubted => return Err(error.into()),
+            Some(_) => {
+                doubted = true;
+                continue;
+            }
+            None => doubted = false,
         }
         let waited = session.world.clock.now().saturating_sub(begun);
         if waited >= limit {
             let code = if question.local_only { Code::ExEwslto } else { Code::ExEwstot };
             return Err(CciError::new(code)
-                .state(seen())
+                .object(format!("group {}", sides.group))
+                .state(sides.seen())
                 .cause(format!("not all reached it within {} s", limit.as_secs()))
                 .advice("wait longer with -t, or look with pairdisplay -fc how far the copy is")
                 .into());
@@ -187,12 +244,14 @@ fn wait(
     }
 }
 
-fn nothing(half: Half) -> CciError {
+fn nothing(half: Half, sides: &Sides) -> CciError {
     let side = match half {
-        Half::Primary => "P-VOL",
-        Half::Secondary => "S-VOL",
+        Half::Primary => Role::PVol,
+        Half::Secondary => Role::SVol,
     };
     CciError::new(Code::ExInvvol)
+        .object(format!("group {}", sides.group))
+        .state(sides.seen())
         .cause(format!("neither side shows any {side} of these pairs"))
         .advice("look with pairdisplay")
 }
@@ -293,9 +352,73 @@ mod tests {
             let mut fake = Fake::answering([pvol(PairStatus::Copy)]);
             let ran = fake.run("pairevtwait", line);
             assert_eq!((ran.code, ran.output.as_str()), (code, ""), "{line}");
-            assert!(ran.errors.contains("STATE : 1 COPY"), "{}", ran.errors);
+            assert!(ran.errors.contains("OBJECT : group snap\n"), "{}", ran.errors);
+            let sides = match code {
+                232 => "STATE : local: 1 P-VOL COPY\n",
+                _ => "STATE : local: 1 P-VOL COPY; remote: 1 S-VOL COPY\n",
+            };
+            assert!(ran.errors.contains(sides), "{}", ran.errors);
             assert_eq!(fake.slept(), Duration::from_secs(7));
         }
+    }
+
+    /// An answer in which volumes have partners of other pairs.
+    fn mismatching() -> CciResult<Reply> {
+        use PairStatus::Pair;
+        Ok(Reply::Summary {
+            group: "snap".parse().unwrap(),
+            local: vec![count(Role::PVol, Pair, 1)],
+            remote: vec![count(Role::SVol, Pair, 1)],
+            mismatched: 1,
+        })
+    }
+
+    #[test]
+    fn what_waiting_cannot_change_ends_it_at_once() {
+        use PairStatus::{Pair, Smpl};
+        let simplex = [count(Role::Smpl, Smpl, 2)];
+        let part = [count(Role::PVol, Pair, 1), count(Role::Smpl, Smpl, 1)];
+        for (answer, line, code) in [
+            (mismatching(), "-g snap -s pair -t 300", 235),
+            (mismatching(), "-g snap -s smpl -t 300", 235),
+            (summary(&part, &simplex), "-g snap -s pair -t 300", 236),
+            (summary(&part, &[]), "-g snap -s psus -t 300 -l", 236),
+            (summary(&simplex, &simplex), "-g snap -s pair -t 300", 222),
+            (summary(&simplex, &simplex), "-g snap -s psus -ss ssus -t 300", 222),
+        ] {
+            let mut fake = Fake::answering([answer]);
+            let ran = fake.run("pairevtwait", line);
+            assert_eq!((ran.code, ran.output.as_str()), (code, ""), "{line}: {}", ran.errors);
+            assert_eq!((fake.slept(), fake.asked().len()), (Duration::ZERO, 2), "{line}");
+            assert!(ran.errors.contains("OBJECT : group snap\n"), "{}", ran.errors);
+        }
+    }
+
+    #[test]
+    fn one_look_between_two_changes_is_no_contradiction() {
+        use PairStatus::{Copy, Pair, Smpl};
+        let simplex = [count(Role::Smpl, Smpl, 1)];
+        for passing in [mismatching(), summary(&simplex, &[count(Role::SVol, Copy, 1)])] {
+            let mut fake = Fake::answering([passing, pvol(Copy), pvol(Pair)]);
+            let ran = fake.run("pairevtwait", "-g snap -s pair -t 300");
+            assert_eq!(ran.code, 0, "{}", ran.errors);
+        }
+    }
+
+    #[test]
+    fn pairs_on_their_way_to_smpl_are_waited_for() {
+        use PairStatus::{Psus, Smpl};
+        let simplex = [count(Role::Smpl, Smpl, 2)];
+        let part = [count(Role::PVol, Psus, 1), count(Role::Smpl, Smpl, 1)];
+        let mut fake = Fake::answering([summary(&part, &[]), summary(&simplex, &simplex)]);
+        assert_eq!(fake.run("pairevtwait", "-g snap -s smpl -t 300").code, 0);
+    }
+
+    #[test]
+    fn cascading_mirrors_are_not_compared() {
+        let mut fake = Fake::answering([mismatching()]);
+        let ran = fake.run("pairevtwait", "-g snap -FMRCF 1 -s pair -t 300");
+        assert_eq!(ran.code, 0, "{}", ran.errors);
     }
 
     #[test]
@@ -312,7 +435,9 @@ mod tests {
     #[test]
     fn an_error_suspension_ends_the_wait_unless_it_is_waited_for() {
         let mut fake = Fake::answering([pvol(PairStatus::Copy), pvol(PairStatus::Psue)]);
-        assert_eq!(fake.run("pairevtwait", "-g snap -s pair -t 300").code, 234);
+        let ran = fake.run("pairevtwait", "-g snap -s pair -t 300");
+        assert_eq!(ran.code, 234);
+        assert!(ran.errors.contains("OBJECT : snap/snapdev1\n"), "{}", ran.errors);
         let mut fake = Fake::answering([pvol(PairStatus::Psue)]);
         assert_eq!(fake.run("pairevtwait", "-g snap -s pair psue -t 300").code, 0);
     }
@@ -350,7 +475,7 @@ mod tests {
         let here = [count(Role::PVol, Pair, 1), count(Role::PVol, Copy, 2)];
         let ran = Fake::answering([summary(&here, &[])]).run("pairevtwait", "-g s -nowait");
         assert_eq!(ran.code, 236);
-        assert!(ran.errors.contains("1 PAIR, 2 COPY"), "{}", ran.errors);
+        assert!(ran.errors.contains("1 P-VOL PAIR, 2 P-VOL COPY"), "{}", ran.errors);
     }
 
     #[test]

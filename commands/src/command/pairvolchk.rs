@@ -237,7 +237,7 @@ mod tests {
         let mixed = [count(Role::Smpl, Smpl, 1), count(Role::PVol, Pair, 3)];
         let ran = Fake::answering([summary(&mixed, &[])]).run("pairvolchk", "-g snap -s");
         assert_eq!((ran.code, ran.output.as_str()), (236, ""));
-        assert!(ran.errors.contains("1 SMPL, 3 PAIR"), "{}", ran.errors);
+        assert!(ran.errors.contains("1 SMPL, 3 P-VOL PAIR"), "{}", ran.errors);
     }
 
     #[test]
