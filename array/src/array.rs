@@ -209,6 +209,9 @@ impl Array {
         match self.state().registry.as_svol(ldev) {
             Some((_, pair)) if !pair.svol_writable() => {
                 let advice = match pair.phase {
+                    Phase::Splitting if pair.writable => {
+                        "wait until the split is complete: pairevtwait -s psus -ss ssus"
+                    }
                     Phase::Split | Phase::Splitting => {
                         "it was split read-only; resynchronise and split it with -rw, or dissolve the pair: pairsplit -S"
                     }

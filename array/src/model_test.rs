@@ -99,9 +99,11 @@ impl Model {
     }
 }
 
-/// Whether the pair is in COPY because of a split: its S-VOL is writable then, in these tests.
+/// Whether the S-VOL is fixed at a point in time; a pair in COPY may be, because of a split.
 fn is_split(array: &TestArray, p: u32, mu: u32) -> bool {
-    array.array.status(crate::testing::end(p, mu)).is_some_and(|status| status.svol_writable)
+    let state = array.array.state();
+    let pair = state.registry.at(crate::testing::end(p, mu)).map(|(_, pair)| pair.flow());
+    pair == Some(crate::store::Flow::Fixed)
 }
 
 /// Whether bytes are still to be fetched by the S-VOL, and by the P-VOL.

@@ -366,3 +366,20 @@ fn both_ends_of_a_pair_mean_the_pair() {
     assert_eq!(array.array.status(end(99, 0)), None);
     assert_eq!(array.state(19, 0), "SMPL");
 }
+
+#[test]
+fn hosts_may_write_to_the_svol_when_it_shows_ssus_and_not_while_a_split_still_copies() {
+    let array = TestArray::new();
+    array.write(17, 0, 1, 4096);
+    array.run(create(), &[(17, 2, 18)]).unwrap();
+    array.copy_all();
+    array.write(17, 0, 2, 4096);
+    array.run(split(), &[(17, 2, 18)]).unwrap();
+    assert_eq!(array.state(18, 0), "COPY");
+    let refused = array.array.write(ldev(18), 0, &[9]).unwrap_err();
+    assert_eq!(refused.code, Code::ExInvvol);
+    assert!(refused.advice.unwrap().contains("pairevtwait"));
+    array.copy_all();
+    assert_eq!(array.state(18, 0), "SSUS");
+    array.array.write(ldev(18), 0, &[9]).unwrap();
+}

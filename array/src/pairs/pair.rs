@@ -57,10 +57,11 @@ impl Pair {
         }
     }
 
-    /// Whether hosts may write to the S-VOL now.
+    /// Whether hosts may write to the S-VOL now: once it shows SSUS, not while a normal split
+    /// still shows COPY (`cci` 3.1).
     #[must_use]
     pub fn svol_writable(&self) -> bool {
-        self.flow() == Flow::Fixed && self.writable
+        self.phase == Phase::Split && self.writable
     }
 }
 
