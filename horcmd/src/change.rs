@@ -145,8 +145,15 @@ pub async fn set_guard(
 /// A refusal in the words of the configuration, and what had changed before it.
 fn told(refused: OrderError, object: impl Fn(u32) -> Option<String>, done: &[Serial]) -> CciError {
     let mut error = refused.error;
-    if let Some(object) = refused.at.and_then(object) {
-        error.object = Some(object);
+    if let Some(member) = refused.at.and_then(object) {
+        error.object = Some(match error.object.take() {
+            // The array may speak of the other volume of the pair: then that is the object.
+            Some(volume) if !member.contains(&volume) => {
+                let name = member.split(" (").next().unwrap_or(&member);
+                format!("{name}: {volume}")
+            }
+            _ => member,
+        });
     }
     if !done.is_empty() {
         let done: Vec<_> = done.iter().map(ToString::to_string).collect();
@@ -165,15 +172,24 @@ mod tests {
     fn a_refusal_names_the_volume_and_what_was_done_before() {
         let refused = OrderError {
             at: Some(1),
-            error: CciError::new(Code::ExInvstp).object("LDEV 2").cause("SMPL"),
+            error: CciError::new(Code::ExInvstp).object("LDEV 2 of Serial# 7").cause("SMPL"),
         };
-        let names = ["g/a".to_owned(), "g/b".to_owned()];
+        let names = ["g/a".to_owned(), "g/b (LDEV 2 of Serial# 7 MU# 0)".to_owned()];
         let object = |at: u32| names.get(at as usize).cloned();
         let error = told(refused.clone(), object, &[Serial::new(7).unwrap()]);
-        assert_eq!(error.object.as_deref(), Some("g/b"));
+        assert_eq!(error.object.as_deref(), Some("g/b (LDEV 2 of Serial# 7 MU# 0)"));
         let cause = error.cause.unwrap();
         assert_eq!(cause, "SMPL; Serial# 7 had carried it out before");
         let elsewhere = OrderError { at: Some(9), ..refused };
-        assert_eq!(told(elsewhere, object, &[]).object.as_deref(), Some("LDEV 2"));
+        assert_eq!(told(elsewhere, object, &[]).object.as_deref(), Some("LDEV 2 of Serial# 7"));
+    }
+
+    #[test]
+    fn a_refusal_about_the_other_volume_of_the_pair_names_that_volume() {
+        let error = CciError::new(Code::ExEnqsiz).object("LDEV 30 of Serial# 7");
+        let refused = OrderError { at: Some(0), error };
+        let object = |_| Some("bs/x (LDEV 22 of Serial# 7 MU# 1)".to_owned());
+        let error = told(refused, object, &[]);
+        assert_eq!(error.object.as_deref(), Some("bs/x: LDEV 30 of Serial# 7"));
     }
 }
