@@ -37,9 +37,10 @@ pub async fn members(
     let (page, next) = page(&chosen, from, room, if remote { 2 } else { 1 });
     let page: Vec<_> = page.iter().collect();
     let names: Vec<DevName> = page.iter().map(|member| member.name.clone()).collect();
+    let ask = remote && !names.is_empty();
     let (local, remote) =
         tokio::join!(sides::local(daemon, chosen.group, &page, selection, guards), async {
-            if remote && !names.is_empty() {
+            if ask {
                 sides::remote(daemon, chosen.group, &names, selection, guards).await
             } else {
                 Ok(vec![None; names.len()])
@@ -47,7 +48,11 @@ pub async fn members(
         });
     let local = local?;
     let (remote, remote_error) = match remote {
-        Ok(rows) => (rows, None),
+        Ok(rows) => {
+            let missing = rows.iter().position(Option::is_none).filter(|_| ask);
+            let error = missing.map(|at| sides::no_partner(chosen.group, &names[at]));
+            (rows, error)
+        }
         Err(error) => (vec![None; names.len()], Some(error)),
     };
     let members = names.into_iter().zip(local).zip(remote);

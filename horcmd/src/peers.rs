@@ -151,7 +151,7 @@ impl Peers {
             CciError::new(Code::ExEnormt)
                 .object(group.name.to_string())
                 .cause("HORCM_INST has no line for this group")
-                .advice("add the remote instance's address to HORCM_INST, or use -l")
+                .advice("add the remote instance's address to HORCM_INST")
         })
     }
 
@@ -205,7 +205,7 @@ impl Peers {
         Err(CciError::new(Code::ExEnormt)
             .object(group.name.to_string())
             .cause(faults.join("; "))
-            .advice("start the remote instance, check HORCM_INST and the key, or use -l"))
+            .advice("start the remote instance, check HORCM_INST and the key"))
     }
 
     /// Asks every peer whether it is there, all at once, and logs who was lost or came back.

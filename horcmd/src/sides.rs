@@ -111,7 +111,8 @@ pub async fn remote(
             let (daemon, group, count) = (daemon.clone(), group.name.clone(), names.len());
             under_way.spawn(async move {
                 let group = daemon.catalog.group(&group)?;
-                match daemon.peers.ask(group, &request).await? {
+                let answer = daemon.peers.ask(group, &request).await;
+                match answer.map_err(|error| of_the_peer(error, group))? {
                     Reply::Partners(list) if list.len() == count => Ok((number * each, list)),
                     _ => Err(misunderstood(group)),
                 }
@@ -126,6 +127,26 @@ pub async fn remote(
             Some(Err(_)) => return Err(misunderstood(group)),
         }
     }
+}
+
+/// A peer's refusal, told so that nobody looks for its cause on this side. Its EX_ENOGRP would
+/// say that there is no such group here, and callers expect no rows with that code (`cci` 8).
+fn of_the_peer(error: CciError, group: &Group) -> CciError {
+    if error.code != Code::ExEnogrp {
+        return error;
+    }
+    CciError::new(Code::ExEnormt)
+        .object(group.name.to_string())
+        .cause("the configuration of the remote instance has no such dev_group")
+        .advice("add the group there and restart that instance")
+}
+
+/// The remote instance has the group and not the volume.
+pub fn no_partner(group: &Group, name: &model::DevName) -> CciError {
+    CciError::new(Code::ExEnormt)
+        .object(format!("{}/{name}", group.name))
+        .cause("the configuration of the remote instance has no such dev_name in the group")
+        .advice("add the volume there and restart that instance")
 }
 
 /// The refusal of an answer that does not fit its question.

@@ -76,7 +76,8 @@ fn volumes_of_different_size_are_refused_with_both_sizes() {
     lab.start_array();
     lab.start(&[50, 51]).ok();
     let before = status(&lab);
-    lab.cci(51, "paircreate -g snap -vr").fails(Code::ExEnqsiz);
+    let said = lab.cci(51, "paircreate -g snap -vr");
+    assert!(said.fails(Code::ExEnqsiz).contains("LDEV 19"), "{said}");
     assert_eq!(status(&lab), before);
 }
 
@@ -112,6 +113,25 @@ fn a_peer_that_is_down_costs_its_rows_and_the_code_not_the_local_rows() {
     assert!(!said.stdout.contains("snapdev1(R)"), "{said}");
     lab.cci(51, "paircreate -g snap -vr").fails(Code::ExEnormt);
     assert_eq!(lab.cci(51, "pairvolchk -g snap -ss").code, Some(11));
+}
+
+#[test]
+fn a_peer_without_the_group_or_the_volume_is_named_as_the_cause() {
+    for (from, to, object) in
+        [("snap ", "other ", "snap"), ("snapdev1", "snapdev9", "snap/snapdev1")]
+    {
+        let mut lab = Lab::new();
+        let conf = fs::read_to_string(lab.conf("horcm50.conf")).unwrap();
+        fs::write(lab.conf("horcm50.conf"), conf.replace(from, to)).unwrap();
+        lab.init_array().ok();
+        lab.start_array();
+        lab.start(&[50, 51]).ok();
+        let said = lab.cci(51, "pairdisplay -g snap");
+        let reason = said.fails(Code::ExEnormt);
+        assert!(reason.contains("remote instance") && reason.contains(object), "{said}");
+        assert!(said.stdout.contains("snapdev1(L)"), "{said}");
+        assert_ne!(lab.cci(51, "paircreate -g snap -vr").code, Some(0));
+    }
 }
 
 #[test]
