@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use model::{CciError, Mode};
+use model::{CciError, Mode, error::printable};
 
 use crate::{scope::Scope, session::World};
 
@@ -114,7 +114,8 @@ fn entry(
         line.push_str(word);
     }
     // What was typed must not forge lines of the log.
-    let line = line.replace(char::is_control, "?");
+    let line = printable(&line);
+    let user = printable(user);
     let date = Date::at(now.as_secs());
     let stamp = format!(
         "{}-{:05x}-{:05}- [{command}]",
@@ -269,6 +270,24 @@ mod tests {
         assert!(text.contains("[EX_ENOGRP] No such group"));
         assert!(text.contains("OBJECT : nosuch"));
         assert_eq!(text.lines().count(), 5);
+    }
+
+    #[test]
+    fn neither_details_nor_the_users_name_forge_lines_or_carry_escapes() {
+        let words = ["-g".to_owned(), "\u{1b}[2Jx\ny".to_owned()];
+        let error = CciError::new(Code::ExInvarg).object("-g \u{1b}[2Jx\nCOMMAND NORMAL");
+        let text = entry(
+            Duration::ZERO,
+            Mode::Horc,
+            "me\nCOMMAND NORMAL",
+            "pairsplit",
+            &words,
+            253,
+            Some(&error),
+        );
+        assert_eq!(text.lines().count(), 5, "{text}");
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+        assert!(text.contains("CMDLINE : pairsplit -g \\u{1b}[2Jx\\ny\n"), "{text}");
     }
 
     #[test]

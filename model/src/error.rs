@@ -1,6 +1,6 @@
 //! The one error type: CCI's code, and what a person needs to act on it.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +61,9 @@ impl CciError {
     }
 
     /// The lines after the first: `OBJECT : ...`, `STATE : ...`, `CAUSE : ...`, `ACTION : ...`,
-    /// in the manner of the `CAUSE :` lines of array rejections (`cci` 4.3).
+    /// in the manner of the `CAUSE :` lines of array rejections (`cci` 4.3). Each is one line
+    /// whatever was typed or came back: control characters stand escaped, as `\n` or `\u{1b}`,
+    /// so that nothing forges a line of a log or speaks to a terminal.
     pub fn details(&self) -> impl Iterator<Item = String> + '_ {
         [
             ("OBJECT", &self.object),
@@ -70,8 +72,26 @@ impl CciError {
             ("ACTION", &self.advice),
         ]
         .into_iter()
-        .filter_map(|(label, text)| text.as_ref().map(|text| format!("{label} : {text}")))
+        .filter_map(|(label, text)| {
+            text.as_ref().map(|text| format!("{label} : {}", printable(text)))
+        })
     }
+}
+
+/// Text from outside on one line: control characters, line separators and the marks that turn
+/// the direction of what follows are escaped, everything else stands as it is.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let misleads =
+        |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(misleads) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if misleads(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
 }
 
 impl From<Code> for CciError {
@@ -104,5 +124,22 @@ mod tests {
             "[EX_INVSTP] Invalid pair status\nOBJECT : snap/snapdev1\nSTATE : SMPL\n\
              ACTION : create the pair first: paircreate -g snap -vl"
         );
+    }
+
+    #[test]
+    fn control_characters_forge_no_line_and_reach_no_terminal() {
+        let error = CciError::new(Code::ExEnogrp)
+            .object("x\nCOMMAND NORMAL : EUserID for HORC : root")
+            .state("a\r\tb\u{7f}")
+            .cause("\u{1b}]0;title\u{7}\u{9b}31m")
+            .advice("ab\u{202e}cd, \u{e9} and \\ stand");
+        let text = error.to_string();
+        assert_eq!(
+            text,
+            "[EX_ENOGRP] No such group\nOBJECT : x\\nCOMMAND NORMAL : EUserID for HORC : root\n\
+             STATE : a\\r\\tb\\u{7f}\nCAUSE : \\u{1b}]0;title\\u{7}\\u{9b}31m\n\
+             ACTION : ab\\u{202e}cd, \u{e9} and \\ stand"
+        );
+        assert!(error.details().all(|line| !line.contains(char::is_control)));
     }
 }
