@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -145,6 +145,11 @@ pub fn load(path: &Path) -> Result<(Config, Faults), LoadError> {
 /// The text of a file, and whether bytes in it were not UTF-8.
 pub(crate) fn read(path: &Path) -> Result<(String, bool), LoadError> {
     let failed = |source| LoadError::Read { path: path.to_owned(), source };
+    // Opening a pipe that nobody writes to would wait for ever, and so would the start.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
+        return Err(failed(source));
+    }
     let file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
     let size = usize::try_from(size).unwrap_or(usize::MAX).min(MAX_SIZE);

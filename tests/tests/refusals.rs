@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::UdpSocket,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -180,6 +181,22 @@ fn every_mistake_of_a_configuration_is_reported_with_line_and_column() {
         let place = format!("horcm50.conf:{}:", line(word));
         assert!(said.stderr.contains(&place), "{place} is not in {said}");
     }
+}
+
+#[test]
+fn a_pipe_as_configuration_is_refused_and_not_waited_for() {
+    let mut lab = Lab::new();
+    lab.init_array().ok();
+    lab.start_array();
+    let path = lab.conf("horcm50.conf");
+    fs::remove_file(&path).unwrap();
+    let made = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    let started = Instant::now();
+    let said = lab.start(&[50]);
+    assert_eq!(said.code, Some(3), "{said}");
+    assert!(said.stderr.contains("horcm50.conf") && said.stderr.contains("regular file"), "{said}");
+    assert!(started.elapsed() < Duration::from_secs(10));
 }
 
 #[test]
