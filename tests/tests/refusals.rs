@@ -39,6 +39,9 @@ fn names_and_words_that_do_not_exist_are_named() {
     refused("paircreate -g snap", Code::ExReqarg, "-vl");
     refused("paircreate -g snap -vr -c 16", Code::ExInvarg, "16");
     assert_eq!(status(&lab), before);
+    // Letters and spellings of the manual are taken, also those that add nothing here.
+    lab.cci(51, "pairdisplay -g snap -fxcdmeg").ok();
+    assert!(lab.cci(51, "raidscan -p CL2-C -CLIB").ok().contains("62496"));
 }
 
 #[test]

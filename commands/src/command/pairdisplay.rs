@@ -28,9 +28,9 @@ pub static SPEC: Spec = Spec {
         Opt::flag("l", "-l", "Specify to display the local volumes only"),
         Opt::new(
             "f",
-            Arity::Letters("xcdme"),
-            "-f<x|c|d|m|e>",
-            "Specify x LDEV# in hexadecimal, c the copy ratio, d the device files, m the bitmap modes, e the external view",
+            Arity::Letters("xcdmeg"),
+            "-f<x|c|d|m|e|g>",
+            "Specify x LDEV# in hexadecimal, c the copy ratio, d the device files, m the bitmap modes, e the external view, g the host group",
         ),
         Opt::flag("CLI", "-CLI", "Specify one word for each column"),
         Opt::words("v", 1, 1, "-v <operation>", "Specify another view: gflag shows the guards"),

@@ -56,7 +56,7 @@ pub static SPEC: Spec = Spec {
             "-pi <strings>",
             "Specify the devices for -find instead of standard input",
         ),
-        Opt::flag("CLI", "-CLI", "Specify one word for each column"),
+        Opt::flag("CLI", "-CLI", "Specify one word for each column").or(&["CLIB"]),
     ],
     operands: None,
     run,
