@@ -7,6 +7,7 @@
 //! also across a crash.
 
 mod bits;
+pub mod disk;
 mod disks;
 mod error;
 mod files;
