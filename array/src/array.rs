@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use model::{CciError, Code, LdevId, PairEnd, Role, VolumeId};
@@ -24,11 +24,13 @@ use crate::{
     executed::Executed,
     guards::GuardRecord,
     inventory::{Head, Inventory, Ldev},
+    keeper::Keeper,
     pairs::{Pair, Phase, Registry, View, pair},
     ports::Ports,
     store::{
-        Batch, Content, FileStore, Fuse, Link, LinkId, Records, Row, SLOT, Store, StoreError,
-        Table, Volume,
+        Batch, Content, Link, LinkChange, LinkId, PoolFigures, PoolStore, Progress, Records,
+        Report, Row, SplitTimes, Store, StoreError, Table,
+        disk::{Files, Media},
     },
 };
 
@@ -39,10 +41,12 @@ pub struct Array {
     pub(crate) ports: Ports,
     pub(crate) store: Box<dyn Store>,
     pub(crate) copier: Copier,
+    pub(crate) keeper: Keeper,
     state: RwLock<State>,
     changes: Mutex<Executed>,
     clock: Box<dyn Clock>,
-    _directory: Directory,
+    /// Keeps others out as long as the array is open.
+    directory: Option<Directory>,
 }
 
 /// What changes while the array runs.
@@ -53,66 +57,66 @@ pub(crate) struct State {
 }
 
 impl Array {
-    /// Opens the array in a directory made by [`Directory::init`], verifying all of it. Copies
-    /// go on when somebody makes them: [`Array::step`] or [`crate::copier::run`].
+    /// Opens the array in a directory made by [`Directory::init`]. Copies go on when somebody
+    /// makes them: [`Array::step`] or [`crate::copier::run`].
     ///
     /// # Errors
     /// See [`DirectoryError`]; damage is told by the name of the file.
     pub fn open(dir: &Path) -> Result<Self, DirectoryError> {
-        Self::open_seen(dir, &mut || {})
+        let directory = Directory::open(dir)?;
+        let mut array = Self::open_on(Arc::new(Files), dir, Box::new(SystemClock))?;
+        array.directory = Some(directory);
+        Ok(array)
     }
 
-    /// The same; `seen` is told of each LDEV verified.
+    /// Makes a new array on other disks than the file system's, in the directory `dir` of them.
     ///
     /// # Errors
-    /// Those of [`Array::open`].
-    pub fn open_seen(dir: &Path, seen: &mut dyn FnMut()) -> Result<Self, DirectoryError> {
-        Self::open_watched(dir, Box::new(SystemClock), Fuse::default(), seen)
+    /// The disks' answers.
+    pub fn create_on(
+        media: &dyn Media,
+        dir: &Path,
+        inventory: &Inventory,
+    ) -> Result<(), StoreError> {
+        Directory::fill(media, dir, inventory)
     }
 
-    /// The same with a clock and a fuse of the caller's.
-    pub(crate) fn open_watched(
+    /// Opens an array on other disks, with a clock of the caller's. Nothing keeps a second one
+    /// from opening it too.
+    ///
+    /// # Errors
+    /// Damage, told by the name of the file; the disks' answers.
+    pub fn open_on(
+        media: Arc<dyn Media>,
         dir: &Path,
         clock: Box<dyn Clock>,
-        fuse: Fuse,
-        seen: &mut dyn FnMut(),
-    ) -> Result<Self, DirectoryError> {
-        let directory = Directory::open(dir)?;
-        let records = Records::open(&directory.records())?;
+    ) -> Result<Self, StoreError> {
+        let records = Records::open(&*media, &dir.join("meta.redb"))?;
         let inventory = Inventory::load(&records)?;
         let state = load_state(&records, &inventory)?;
         let changes = Executed::load(&records)?;
-        let links = state.registry.iter().map(|(id, pair)| {
-            let bytes = inventory.ldevs.get(&pair.primary.ldev).map_or(0, |ldev| ldev.size.bytes());
-            let (source, target) = (pair.primary.ldev, pair.secondary.ldev);
-            let slots = bytes.div_ceil(SLOT);
-            (id, Link::new(source, target, pair.flow(), pair.writable, slots))
-        });
-        let volumes = inventory.ldevs.iter().map(|(id, ldev)| {
-            let (size, has_file) = (ldev.size, ldev.has_file);
-            (*id, Volume { size, has_file })
-        });
-        let ldevs = inventory.ldevs.clone();
-        let spell = {
-            let ldevs = std::sync::Arc::new(inventory.ldevs.clone());
-            move |id: LdevId, has_file| {
-                ldevs.get(&id).map_or(Row::remove(Table::Ldevs, id.get().into()), |ldev| {
-                    Ldev { has_file, ..*ldev }.row(id)
-                })
-            }
-        };
-        let store = FileStore::open(records, &directory.data(), volumes, spell, links, fuse)?;
-        store.verify(seen)?;
+        let links: Vec<(LinkId, Link)> = state
+            .registry
+            .iter()
+            .map(|(id, pair)| {
+                let (source, target) = (pair.primary.ldev.get(), pair.secondary.ldev.get());
+                (id, Link { source, target, writable: pair.writable })
+            })
+            .collect();
+        let volumes =
+            inventory.ldevs.iter().map(|(id, ldev)| (id.get(), ldev.size.bytes(), ldev.pool));
+        let store = PoolStore::open(records, media, dir, volumes, links)?;
         Ok(Self {
             head: inventory.head,
-            ldevs,
+            ldevs: inventory.ldevs,
             ports: Ports::new(inventory.paths),
             store: Box::new(store),
             copier: Copier::default(),
+            keeper: Keeper::default(),
             state: RwLock::new(state),
             changes: Mutex::new(changes),
             clock,
-            _directory: directory,
+            directory: None,
         })
     }
 
@@ -126,6 +130,12 @@ impl Array {
     #[must_use]
     pub const fn copier(&self) -> &Copier {
         &self.copier
+    }
+
+    /// Its own work besides copying.
+    #[must_use]
+    pub const fn keeper(&self) -> &Keeper {
+        &self.keeper
     }
 
     /// How many LDEVs it has.
@@ -178,9 +188,68 @@ impl Array {
     /// writable now.
     pub fn write(&self, ldev: LdevId, offset: u64, data: &[u8]) -> Result<(), CciError> {
         self.check_writable(ldev)?;
-        let written = self.store.write(ldev, offset, data);
+        let written = self.making_room(|| self.store.write(ldev, offset, data));
         self.copier.wake();
         written.map_err(|error| self.about(ldev, error))
+    }
+
+    /// Makes bytes zeros, as a host's UNMAP does, and gives back the space of pages that hold
+    /// nothing else.
+    ///
+    /// # Errors
+    /// Those of [`Array::write`].
+    pub fn zero(&self, ldev: LdevId, offset: u64, length: u64) -> Result<(), CciError> {
+        self.check_writable(ldev)?;
+        let zeroed = self.making_room(|| self.store.zero(ldev, offset, length));
+        self.copier.wake();
+        zeroed.map_err(|error| self.about(ldev, error))
+    }
+
+    /// Maps every page of a volume, so that no later write to it finds its pool full (full
+    /// allocation).
+    ///
+    /// # Errors
+    /// Those of [`Array::write`].
+    pub fn provision(&self, ldev: LdevId) -> Result<(), CciError> {
+        self.check_writable(ldev)?;
+        self.store.provision(ldev).map_err(|error| self.about(ldev, error))
+    }
+
+    /// Verifies everything that the array stores; for an array that nobody else uses meanwhile.
+    ///
+    /// # Errors
+    /// When its records cannot be read at all.
+    pub fn check(&self, see: &mut dyn FnMut(Progress)) -> Result<Report, StoreError> {
+        self.store.check(see)
+    }
+
+    /// Makes a file of a pool longer, or takes a further file or block device into it, while the
+    /// array runs.
+    ///
+    /// # Errors
+    /// EX_ENOPOL; EX_INVARG for a size that does not fit; EX_CMDRJE when the disk refuses.
+    pub fn grow_pool(
+        &self,
+        pool: u16,
+        path: &str,
+        bytes: Option<u64>,
+        preallocate: bool,
+    ) -> Result<(), CciError> {
+        let grown = self.store.grow_pool(pool, path, bytes, preallocate);
+        self.keeper.wake();
+        grown.map_err(|error| CciError::from(error).object(format!("pool {pool}")))
+    }
+
+    /// The pools.
+    #[must_use]
+    pub fn pools(&self) -> Vec<PoolFigures> {
+        self.store.pools()
+    }
+
+    /// Where the time of the last order went that fixed points in time.
+    #[must_use]
+    pub fn last_split(&self) -> Option<SplitTimes> {
+        self.store.split_times()
     }
 
     /// Waits until everything written to a volume is durable.
@@ -274,12 +343,63 @@ impl Array {
         let difference = self.store.difference(id).unwrap_or_default();
         EndStatus {
             role,
-            status: pair.phase.status(role),
+            status: pair.status(role, self.is_short(pair.snapshot)),
             partner: Some(PairEnd { volume: self.volume(partner.ldev), mu: partner.mu }),
             percent: difference.percent(),
             noread: pair.noread,
             svol_writable: pair.svol_writable(),
             ctg: pair.ctg,
+        }
+    }
+
+    /// Whether a pool is short of space.
+    fn is_short(&self, pool: Option<u16>) -> bool {
+        let Some(pool) = pool else {
+            return false;
+        };
+        self.pools().iter().any(|figures| figures.id == pool && figures.is_above_threshold())
+    }
+
+    /// Gives up the snapshot of a full pool that was made first, and puts its pair into PSUE;
+    /// false when there is none. Hosts' writes to P-VOLs come before snapshots.
+    pub(crate) fn relieve(&self, pool: u16) -> Result<bool, CciError> {
+        let executed = self.changes();
+        let found = {
+            let state = self.state();
+            let mut pairs = state
+                .registry
+                .iter()
+                .filter(|(_, pair)| pair.snapshot == Some(pool) && pair.phase != Phase::Failed);
+            pairs.next().map(|(id, pair)| (id, Pair { phase: Phase::Failed, ..*pair }))
+        };
+        let Some((id, pair)) = found else {
+            return Ok(false);
+        };
+        let batch =
+            Batch { links: vec![(id, LinkChange::Empty)], rows: vec![pair_row(id, Some(&pair))] };
+        self.store.commit(&batch)?;
+        self.state_mut().registry.put(id, Some(pair));
+        log::error!(
+            "pair {} of LDEV {} and LDEV {}: PSUE: pool {pool} is full, the snapshot was given up",
+            id.0,
+            pair.primary.ldev,
+            pair.secondary.ldev
+        );
+        drop(executed);
+        Ok(true)
+    }
+
+    /// Runs a host's write; where its pool is full, snapshots make room for it.
+    fn making_room(&self, write: impl Fn() -> Result<(), StoreError>) -> Result<(), StoreError> {
+        loop {
+            match write() {
+                Err(StoreError::Full(pool)) => {
+                    if !self.relieve(pool).unwrap_or(false) {
+                        return Err(StoreError::Full(pool));
+                    }
+                }
+                done => return done,
+            }
         }
     }
 
@@ -346,6 +466,7 @@ impl Array {
         }
         self.copier.forget(planned.iter().map(|plan| plan.id));
         self.copier.wake();
+        self.keeper.wake();
         answer
     }
 

@@ -12,7 +12,7 @@ use model::{Blocks, Emulation, LdevId, LuPath, Lun, PortAddress, PortName, Seria
 use serde::Deserialize;
 
 use crate::{
-    inventory::{Head, Inventory, Ldev},
+    inventory::{Head, Inventory, Ldev, MemberPlan, PoolPlan},
     ports::canonical,
     size::parse_size,
 };
@@ -84,6 +84,18 @@ impl Default for IpcmdSection {
 struct PoolSection {
     id: u16,
     name: Option<String>,
+    threshold: Option<u8>,
+    #[serde(default)]
+    file: Vec<MemberSection>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MemberSection {
+    path: String,
+    size: Option<Word>,
+    #[serde(default)]
+    preallocate: bool,
 }
 
 #[derive(Deserialize)]
@@ -137,12 +149,13 @@ struct LunSection {
 pub fn parse(text: &str) -> Result<Inventory, ConfigError> {
     let file: File = toml::from_str(text).map_err(|error| ConfigError::Toml(Box::new(error)))?;
     let head = head(&file)?;
-    let pools = pools(&file)?;
+    let mut pools = pools(&file)?;
     let groups = host_groups(&file)?;
     let mut ldevs = HashMap::new();
     for (n, section) in file.ldev.iter().enumerate() {
         add_ldevs(&format!("ldev[{}]", n + 1), section, &pools, &mut ldevs)?;
     }
+    complete(&mut pools, &ldevs)?;
     if ldevs.is_empty() {
         return Err(bad("ldev", "a storage system has at least one LDEV"));
     }
@@ -152,7 +165,7 @@ pub fn parse(text: &str) -> Result<Inventory, ConfigError> {
     }
     let mut paths: Vec<(LuPath, LdevId)> = paths.into_iter().collect();
     paths.sort_unstable();
-    Ok(Inventory { head, ldevs, paths })
+    Ok(Inventory { head, pools, ldevs, paths })
 }
 
 fn bad(key: impl Into<String>, problem: impl Into<String>) -> ConfigError {
@@ -190,16 +203,81 @@ fn check_name(key: &str, name: Option<&String>) -> Result<(), ConfigError> {
     if fits { Ok(()) } else { Err(bad(key, "expected 1 to 64 printable characters")) }
 }
 
-fn pools(file: &File) -> Result<HashSet<u16>, ConfigError> {
-    let mut pools = HashSet::new();
+/// Percent from which on a pool counts as short of space, where nothing is said.
+const THRESHOLD: u8 = 80;
+/// What a pool has beyond its LDEVs where its file is not described.
+const SPARE: u64 = 256 << 20;
+
+fn pools(file: &File) -> Result<Vec<PoolPlan>, ConfigError> {
+    let mut pools: Vec<PoolPlan> = Vec::new();
     for (n, pool) in file.pool.iter().enumerate() {
-        check_name(&format!("pool[{}].name", n + 1), pool.name.as_ref())?;
-        if !pools.insert(pool.id) {
-            let problem = format!("pool {} is described twice", pool.id);
-            return Err(bad(format!("pool[{}].id", n + 1), problem));
+        let key = format!("pool[{}]", n + 1);
+        check_name(&format!("{key}.name"), pool.name.as_ref())?;
+        if pool.id > 127 || pools.iter().any(|other| other.id == pool.id) {
+            let problem = format!("pool {} is above 127 or described twice", pool.id);
+            return Err(bad(format!("{key}.id"), problem));
+        }
+        let threshold = pool.threshold.unwrap_or(THRESHOLD);
+        if !(1..=95).contains(&threshold) {
+            return Err(bad(format!("{key}.threshold"), "expected 1 to 95 percent"));
+        }
+        if pool.file.len() > 64 {
+            return Err(bad(format!("{key}.file"), "a pool has at most 64 files"));
+        }
+        let mut members = Vec::new();
+        for (m, member) in pool.file.iter().enumerate() {
+            members.push(member_plan(&format!("{key}.file[{}]", m + 1), member)?);
+        }
+        let name = pool.name.clone().unwrap_or_else(|| format!("pool{}", pool.id));
+        pools.push(PoolPlan { id: pool.id, name, threshold, members });
+    }
+    if pools.is_empty() {
+        let (name, members) = ("pool0".into(), Vec::new());
+        pools.push(PoolPlan { id: 0, name, threshold: THRESHOLD, members });
+    }
+    let mut paths = HashSet::new();
+    for member in pools.iter().flat_map(|pool| &pool.members) {
+        if !paths.insert(&member.path) {
+            return Err(bad("pool.file.path", format!("{} is described twice", member.path)));
         }
     }
     Ok(pools)
+}
+
+fn member_plan(key: &str, member: &MemberSection) -> Result<MemberPlan, ConfigError> {
+    if member.path.is_empty() || member.path.chars().any(char::is_control) {
+        return Err(bad(format!("{key}.path"), "expected the path of a file or block device"));
+    }
+    let bytes = match &member.size {
+        None => None,
+        Some(Word::Number(blocks)) => Some(blocks.saturating_mul(Blocks::SIZE)),
+        Some(Word::Text(text)) => {
+            let blocks = parse_size(text).map_err(|problem| bad(format!("{key}.size"), problem))?;
+            Some(blocks.bytes())
+        }
+    };
+    if bytes.is_some_and(|bytes| crate::store::segments_in(bytes) == 0) {
+        return Err(bad(format!("{key}.size"), "a file of a pool has at least 66 MiB"));
+    }
+    Ok(MemberPlan { path: member.path.clone(), bytes, preallocate: member.preallocate })
+}
+
+/// Gives pools without a described file one that can hold all of their LDEVs.
+fn complete(pools: &mut [PoolPlan], ldevs: &HashMap<LdevId, Ldev>) -> Result<(), ConfigError> {
+    for pool in pools.iter_mut().filter(|pool| pool.members.is_empty()) {
+        let of = ldevs.values().filter(|ldev| ldev.pool == pool.id && !ldev.command_device);
+        let page = crate::store::PAGE as u64;
+        let bytes: u64 = of.map(|ldev| ldev.size.bytes().next_multiple_of(page)).sum();
+        // A segment's checksums, and the part of one that is left over.
+        let bytes = bytes + bytes / 100 + SPARE;
+        if bytes > 1 << 50 {
+            let problem = "its LDEVs are larger than 1 PiB together; describe its files";
+            return Err(bad(format!("pool {}", pool.id), problem));
+        }
+        let path = format!("pool-{}.data", pool.id);
+        pool.members.push(MemberPlan { path, bytes: Some(bytes), preallocate: false });
+    }
+    Ok(())
 }
 
 /// The ports and host groups, each port with its host group 0.
@@ -256,7 +334,7 @@ fn range(first: LdevId, last: LdevId) -> impl Iterator<Item = LdevId> {
 fn add_ldevs(
     key: &str,
     section: &LdevSection,
-    pools: &HashSet<u16>,
+    pools: &[PoolPlan],
     ldevs: &mut HashMap<LdevId, Ldev>,
 ) -> Result<(), ConfigError> {
     let (first, last) = ldev_range(key, &section.ldev)?;
@@ -280,12 +358,12 @@ fn add_ldevs(
         let problem = format!("{size} blocks; expected 1 to {LARGEST} blocks of 512 bytes");
         return Err(bad(format!("{key}.size"), problem));
     }
-    if let Some(pool) = section.pool.filter(|pool| !pools.contains(pool)) {
+    let pool = section.pool.or_else(|| pools.first().map(|pool| pool.id)).unwrap_or(0);
+    if !pools.iter().any(|known| known.id == pool) {
         return Err(bad(format!("{key}.pool"), format!("there is no pool {pool}")));
     }
     for id in range(first, last) {
-        let ldev =
-            Ldev { size, emulation, command_device: section.command_device, has_file: false };
+        let ldev = Ldev { size, emulation, command_device: section.command_device, pool };
         if ldevs.insert(id, ldev).is_some() {
             return Err(bad(format!("{key}.ldev"), format!("LDEV {id} is described twice")));
         }

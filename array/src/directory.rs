@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `FORMAT` | says that this is such a directory, and in which format; written last |
 //! | `meta.redb` | all metadata ([`crate::store::Records`]) |
-//! | `ldev/NNNNN.data` | the data of one LDEV, sparse, made at its first write |
+//! | `pool-N.data` | a pool's pages, where its file was not described otherwise |
+//! | `pool-N-M.intent` | which parts of file M of pool N may have writes in flight |
 //! | `lock` | held by the one process that uses the directory |
 //! | `arrayd.sock` | the control socket while the array runs |
 
@@ -18,13 +19,18 @@ use rustix::fs::FlockOperation;
 
 use crate::{
     inventory::Inventory,
-    store::{Records, Row, StoreError, sync_dir},
+    store::{
+        MemberRow, Place, PoolRow, PoolStore, Records, Row, StoreError,
+        disk::{Files, Media},
+        segments_in,
+    },
 };
 
 /// The format this release writes and reads.
 ///
-/// 1: first.
-pub const FORMAT: u32 = 1;
+/// * 1: a file for each LDEV. Was never released; this release refuses it.
+/// * 2: pools.
+pub const FORMAT: u32 = 2;
 
 const FORMAT_NAME: &str = "FORMAT";
 const FORMAT_HEAD: &str = "array directory of arrayd\nformat ";
@@ -72,14 +78,40 @@ impl Directory {
             return Err(DirectoryError::NotEmpty(path.to_owned()));
         }
         let _lock = lock(path)?;
-        let data = path.join("ldev");
-        std::fs::create_dir(&data).map_err(StoreError::io(&data, "make"))?;
-        let records = Records::create(&path.join("meta.redb"))?;
-        records.commit(&inventory.rows().collect::<Vec<Row>>())?;
-        drop(records);
+        Self::fill(&Files, path, inventory)?;
         sync_dir(path)?;
         write_format(path)?;
         Ok(())
+    }
+
+    /// Makes what is in an array directory, but for what says that it is one.
+    pub(crate) fn fill(
+        media: &dyn Media,
+        path: &Path,
+        inventory: &Inventory,
+    ) -> Result<(), StoreError> {
+        let array = protocol::RequestId::random().to_bytes();
+        let place = Place { media, dir: path, array };
+        let mut pools = Vec::new();
+        for pool in &inventory.pools {
+            let row = PoolRow { name: pool.name.clone(), threshold: pool.threshold };
+            let mut members = Vec::new();
+            for member in &pool.members {
+                let bytes = member.bytes.or_else(|| place.size_of(&member.path));
+                let segments = segments_in(bytes.unwrap_or(0));
+                if segments == 0 {
+                    let what = "it is no block device of at least 66 MiB; give its size";
+                    return Err(StoreError::damaged(path.join(&member.path), what));
+                }
+                let (path, preallocate) = (member.path.clone(), member.preallocate);
+                members.push(MemberRow { path, segments, preallocate });
+            }
+            pools.push((pool.id, row, members));
+        }
+        let mut rows: Vec<Row> = inventory.rows().collect();
+        rows.extend(PoolStore::create(media, path, array, &pools)?);
+        let records = Records::create(media, &path.join("meta.redb"))?;
+        records.commit(&rows, &[])
     }
 
     /// Locks an array directory and verifies its format.
@@ -91,7 +123,7 @@ impl Directory {
         let text = match std::fs::read(&format) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(if path.join("meta.redb").exists() || path.join("ldev").exists() {
+                return Err(if path.join("meta.redb").exists() {
                     DirectoryError::HalfMade(path.to_owned())
                 } else {
                     DirectoryError::NotAnArray(path.to_owned())
@@ -107,12 +139,6 @@ impl Directory {
     #[must_use]
     pub fn records(&self) -> PathBuf {
         self.path.join("meta.redb")
-    }
-
-    /// The directory of the data files.
-    #[must_use]
-    pub fn data(&self) -> PathBuf {
-        self.path.join("ldev")
     }
 
     /// The directory itself.
@@ -164,6 +190,17 @@ fn check_format(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         Some(found) if found > FORMAT => {
             Err(StoreError::Newer { path: path.to_owned(), found, known: FORMAT })
         }
+        Some(1) => Err(StoreError::damaged(
+            path,
+            "format 1 is older than the first release; export its LDEVs with the arrayd that made it and import them into a new array",
+        )),
         _ => Err(StoreError::damaged(path, "it does not say which format this is")),
     }
+}
+
+/// Makes the names in a directory durable.
+fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    File::open(dir)
+        .and_then(|file| file.sync_all())
+        .map_err(StoreError::io(dir, "flush the names in"))
 }

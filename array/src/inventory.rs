@@ -1,5 +1,4 @@
-//! What a storage system consists of: its name plate, LDEVs and LUN paths. Fixed at `arrayd init`
-//! except for whether an LDEV has a data file.
+//! What a storage system consists of: its name plate, pools, LDEVs and LUN paths.
 
 use std::collections::HashMap;
 
@@ -32,8 +31,8 @@ pub struct Ldev {
     pub emulation: Emulation,
     /// Whether it is a command device.
     pub command_device: bool,
-    /// Whether it has a data file, which it gets at its first write.
-    pub has_file: bool,
+    /// The pool that its pages are in.
+    pub pool: u16,
 }
 
 impl Ldev {
@@ -44,11 +43,37 @@ impl Ldev {
     }
 }
 
+/// A pool as it is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolPlan {
+    /// Its number.
+    pub id: u16,
+    /// Its name.
+    pub name: String,
+    /// Percent of its pages from which on it counts as short of space.
+    pub threshold: u8,
+    /// Its files and devices.
+    pub members: Vec<MemberPlan>,
+}
+
+/// A file or block device of a pool to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberPlan {
+    /// Relative to the array directory, or absolute.
+    pub path: String,
+    /// Bytes; `None` for a block device, which is taken whole.
+    pub bytes: Option<u64>,
+    /// Whether its space is reserved at once.
+    pub preallocate: bool,
+}
+
 /// A storage system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inventory {
     /// Its name plate.
     pub head: Head,
+    /// Its pools; empty when it was read back, for they are the store's.
+    pub pools: Vec<PoolPlan>,
     /// Its LDEVs.
     pub ldevs: HashMap<LdevId, Ldev>,
     /// Its LUN paths in ascending order, host group 0 written as none.
@@ -91,6 +116,6 @@ impl Inventory {
                 .filter(|(_, ldev)| ldevs.contains_key(ldev));
             paths.push(path.ok_or_else(|| bad(Table::Paths, key))?);
         }
-        Ok(Self { head, ldevs, paths })
+        Ok(Self { head, pools: Vec::new(), ldevs, paths })
     }
 }

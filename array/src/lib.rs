@@ -12,6 +12,7 @@
 //! | [`executed`] | at most once: changes that were executed, and their answers |
 //! | [`pairs`] | ShadowImage pairs: the state machine as a table, group rules |
 //! | [`copier`] | the copy job |
+//! | [`keeper`] | giving back space, and other work of its own |
 //! | [`control`] | import, export and status while the array runs |
 //! | [`guards`] | guards and their retention |
 //! | [`ports`] | LUN paths |
@@ -19,6 +20,7 @@
 //! | [`config`], [`size`] | the TOML file of `arrayd init` |
 //! | [`directory`] | the files of an array, init, the lock |
 //! | [`store`] | volumes and the links between them |
+//! | [`torture`] | crash points, judged |
 //! | [`clock`] | the time of day |
 
 pub mod array;
@@ -30,18 +32,24 @@ pub mod directory;
 pub mod executed;
 pub mod guards;
 pub mod inventory;
+pub mod keeper;
 pub mod orders;
 pub mod pairs;
 pub mod ports;
 pub mod size;
 pub mod store;
+pub mod torture;
 
 #[cfg(test)]
-mod crash_tests;
+mod barrier_tests;
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod model_test;
 #[cfg(test)]
 mod order_tests;
+#[cfg(test)]
+mod snapshot_tests;
 #[cfg(test)]
 mod testing;
 

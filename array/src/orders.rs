@@ -108,7 +108,7 @@ fn scan(array: &Array, filter: ScanFilter, from: u32, room: usize) -> Reply {
             emulation: known.emulation,
             command_device: known.command_device,
             size: known.size,
-            mirrors: (0..MIRRORS)
+            mirrors: (0..state.registry.shown_mirrors(ldev))
                 .filter_map(|mu| MuNumber::new(mu.into()))
                 .map(|mu| array.end_status(&state, LocalEnd { ldev, mu }))
                 .collect(),

@@ -17,7 +17,7 @@ use crate::{
     config,
     copier::Stepped,
     directory::Directory,
-    store::Fuse,
+    store::disk::{Faulty, Files, Media, Memory},
 };
 
 pub(crate) const SERIAL: u32 = 62_496;
@@ -26,7 +26,7 @@ pub(crate) const SERIAL: u32 = 62_496;
 /// volume 40 of another size.
 pub(crate) struct TestArray {
     pub(crate) array: Arc<Array>,
-    pub(crate) fuse: Fuse,
+    pub(crate) faults: Faulty,
     dir: tempfile::TempDir,
 }
 
@@ -63,6 +63,19 @@ impl TestArray {
         Self::over(dir, Box::new(SystemClock))
     }
 
+    /// An array of this description in memory.
+    pub(crate) fn described(toml: &str) -> Array {
+        let media = Memory::default();
+        let inventory = config::parse(toml).unwrap();
+        Array::create_on(&media, "a".as_ref(), &inventory).unwrap();
+        Self::opened(Arc::new(media))
+    }
+
+    /// An array on other disks, with nothing of the file system.
+    pub(crate) fn opened(media: Arc<dyn Media>) -> Array {
+        Array::open_on(media, "a".as_ref(), Box::new(SystemClock)).unwrap()
+    }
+
     pub(crate) fn with_clock(clock: Box<dyn Clock>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         Directory::init(&dir.path().join("a"), &config::parse(TOML).unwrap()).unwrap();
@@ -70,10 +83,11 @@ impl TestArray {
     }
 
     fn over(dir: tempfile::TempDir, clock: Box<dyn Clock>) -> Self {
-        let fuse = Fuse::default();
-        let array = Array::open_watched(&dir.path().join("a"), clock, fuse.clone(), &mut || {});
+        let path = dir.path().join("a");
+        let faults = Faulty::new(Arc::new(Files));
+        let array = Array::open_on(Arc::new(faults.clone()), &path, clock);
         let array = Arc::new(array.expect("the directory is whole"));
-        Self { array, fuse, dir }
+        Self { array, faults, dir }
     }
 
     pub(crate) fn path(&self) -> std::path::PathBuf {
@@ -83,7 +97,6 @@ impl TestArray {
     /// Opens again what the files hold now, as after `kill -9`: the running array gets no chance
     /// to write anything more.
     pub(crate) fn crash(self) -> Self {
-        self.fuse.set(0);
         let dir = tempfile::tempdir().unwrap();
         copy_dir(&self.path(), &dir.path().join("a"));
         Self::over(dir, Box::new(SystemClock))

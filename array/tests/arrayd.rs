@@ -231,7 +231,7 @@ fn a_session_over_the_network_moves_the_right_bytes() {
     assert!(said(&stopped).contains("does not run; start it with: arrayd run"));
     let whole = place.arrayd(&["check", &place.array()]);
     let line = String::from_utf8(whole.stdout).unwrap();
-    assert!(line.ends_with("whole: Serial# 62496, 4 LDEVs, 1 pairs\n"), "{line}");
+    assert!(line.contains("whole: Serial# 62496, 4 LDEVs, 1 pairs; "), "{line}");
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn damage_is_told_by_the_name_of_the_file() {
         array.terminate();
     }
     let array = PathBuf::from(place.array());
-    let names = ["FORMAT", "meta.redb", "ldev/00018.data", "ldev/00019.data"];
+    let names = ["FORMAT", "meta.redb", "pool-0.data"];
     for name in names {
         let file = array.join(name);
         let whole = fs::read(&file).unwrap();
@@ -326,9 +326,9 @@ fn damage_is_told_by_the_name_of_the_file() {
     }
     let newer = array.join("FORMAT");
     let whole = fs::read_to_string(&newer).unwrap();
-    fs::write(&newer, whole.replace("format 1", "format 9")).unwrap();
+    fs::write(&newer, whole.replace("format 2", "format 9")).unwrap();
     let out = place.arrayd(&["run", &place.array()]);
-    assert!(said(&out).contains("format 9, but this arrayd knows formats up to 1"));
+    assert!(said(&out).contains("format 9, but this arrayd knows formats up to 2"));
     fs::write(&newer, whole.replace("array", "arraz")).unwrap();
     assert_refused(&place, "FORMAT", "altered");
     fs::write(&newer, whole).unwrap();
@@ -408,6 +408,6 @@ fn readiness_is_told_to_the_service_manager_and_further_keys_are_taken() {
     let Ok(Reply::Identity(identity)) = array.ask(&Order::Identify) else {
         panic!("no identity");
     };
-    assert_eq!((identity.serial.get(), identity.ldevs, identity.mirrors), (62_496, 4, 3));
+    assert_eq!((identity.serial.get(), identity.ldevs, identity.mirrors), (62_496, 4, 1024));
     array.terminate();
 }

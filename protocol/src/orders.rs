@@ -106,6 +106,8 @@ pub struct CreateOptions {
     pub noread: bool,
     /// `-m grp [CTGID]`: put the pairs into one consistency group.
     pub group: Option<CtgRequest>,
+    /// `-pid`: make Thin Image pairs, whose S-VOLs are snapshots in this pool.
+    pub pool: Option<u16>,
 }
 
 /// Which consistency group.
@@ -207,7 +209,8 @@ pub struct Identity {
     pub cache_mb: u32,
     /// How many LDEVs it has.
     pub ldevs: u32,
-    /// The most mirrors of one P-VOL that ShadowImage pairs may have: MU# 0 to this minus 1.
+    /// The most mirrors of one P-VOL: MU# 0 to this minus 1. ShadowImage pairs have 0 to 2,
+    /// Thin Image pairs all of them.
     pub mirrors: u16,
 }
 
@@ -237,7 +240,8 @@ pub struct ScanRow {
     pub command_device: bool,
     /// Its size.
     pub size: Blocks,
-    /// Its mirrors, MU# 0 first; every ShadowImage MU# is listed, paired or not.
+    /// Its mirrors, MU# 0 first: those of ShadowImage, paired or not, and on to the last one that
+    /// is paired.
     pub mirrors: Vec<EndStatus>,
 }
 

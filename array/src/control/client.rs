@@ -8,6 +8,8 @@ use std::{
 
 use model::{CciError, LdevId, Serial};
 
+use crate::store::PoolFigures;
+
 use super::{
     PIECE,
     ends::{Input, Output},
@@ -168,6 +170,30 @@ impl Client {
                 Some(next) if next > from => from = next,
                 _ => return Ok((serial, all)),
             }
+        }
+    }
+
+    /// How the pools stand.
+    ///
+    /// # Errors
+    /// The failures of the socket.
+    pub fn pools(&mut self) -> Result<Vec<PoolFigures>, ClientError> {
+        Frame::Ask(Ask::Pools).send(&mut self.stream)?;
+        match self.answer()? {
+            Answer::Pools(pools) => Ok(pools),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Makes a pool larger; how the pools stand then.
+    ///
+    /// # Errors
+    /// The array's refusal, and the failures of the socket.
+    pub fn grow(&mut self, ask: &Ask) -> Result<Vec<PoolFigures>, ClientError> {
+        Frame::Ask(ask.clone()).send(&mut self.stream)?;
+        match self.answer()? {
+            Answer::Pools(pools) => Ok(pools),
+            _ => Err(unexpected()),
         }
     }
 

@@ -24,6 +24,8 @@ use model::{Blocks, CciError, Emulation, LdevId, LuPath, Serial};
 use protocol::{codec, orders::EndStatus};
 use serde::{Deserialize, Serialize};
 
+use crate::store::PoolFigures;
+
 /// The longest body.
 pub const MAX_BODY: usize = 1 << 20;
 
@@ -48,6 +50,19 @@ pub enum Ask {
         /// Also while the bytes are moving.
         force: bool,
     },
+    /// How the pools stand.
+    Pools,
+    /// Make a file of a pool longer, or take a further file or device into it.
+    Grow {
+        /// The pool.
+        pool: u16,
+        /// The file, as the array's description spells it.
+        path: String,
+        /// Its new size in bytes; `None` is all of a block device.
+        bytes: Option<u64>,
+        /// Whether its space is reserved at once.
+        preallocate: bool,
+    },
     /// The LDEVs and their pairs, from the `from`th on.
     Status {
         /// How many LDEVs to pass over.
@@ -70,6 +85,8 @@ pub enum Answer {
         /// Bytes written.
         bytes: u64,
     },
+    /// All pools.
+    Pools(Vec<PoolFigures>),
     /// A page of LDEVs.
     Status {
         /// The storage system.

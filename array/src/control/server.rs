@@ -22,16 +22,15 @@ use super::{
 };
 use crate::{
     array::Array,
-    pairs::pair::MIRRORS,
-    store::{Content, SLOT},
+    store::{Content, PAGE},
 };
 
 /// Clients served at once; a further one is told so.
 const MAX_CLIENTS: usize = 16;
 /// LDEVs on one page of status.
 const STATUS_PAGE: usize = 2048;
-/// Bytes read at once for an export: one slot, so that holes are seen as such.
-const PIECE: u64 = SLOT;
+/// Bytes read at once for an export: few pages, so that holes are seen as such.
+const PIECE: u64 = 4 * PAGE as u64;
 
 /// A listening control socket; its name goes away with it.
 pub struct ControlSocket {
@@ -98,6 +97,19 @@ fn converse(array: &Array, stream: &mut UnixStream) -> io::Result<()> {
             Ask::Export { ldev, offset, length, force } => {
                 export(array, stream, ldev, (offset, length), force)?
             }
+            Ask::Pools => {
+                Frame::Answer(Ok(Answer::Pools(array.pools()))).send(stream)?;
+                Ok(())
+            }
+            Ask::Grow { pool, path, bytes, preallocate } => {
+                match array.grow_pool(pool, &path, bytes, preallocate) {
+                    Ok(()) => {
+                        Frame::Answer(Ok(Answer::Pools(array.pools()))).send(stream)?;
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                }
+            }
             Ask::Status { from } => {
                 Frame::Answer(Ok(status(array, from))).send(stream)?;
                 Ok(())
@@ -160,19 +172,7 @@ fn write_zeros(array: &Array, ldev: LdevId, offset: u64, count: u64) -> Result<(
         let past = array.read(ldev, offset.saturating_add(count), &mut [0]);
         return past.map(drop);
     }
-    let zeros = vec![0; usize::try_from(PIECE).unwrap_or(1)];
-    let mut buffer = zeros.clone();
-    let mut done = 0;
-    while done < count {
-        let at = offset + done;
-        let length = (PIECE - at % PIECE).min(count - done);
-        let part = usize::try_from(length).unwrap_or(0);
-        if array.read(ldev, at, &mut buffer[..part])? == Content::Bytes {
-            array.write(ldev, at, &zeros[..part])?;
-        }
-        done += length;
-    }
-    Ok(())
+    array.zero(ldev, offset, count)
 }
 
 fn export(
@@ -240,7 +240,7 @@ fn status(array: &Array, from: u32) -> Answer {
                 command_device: known.command_device,
                 size: known.size,
                 path: array.ports.first(*ldev),
-                mirrors: (0..MIRRORS)
+                mirrors: (0..state.registry.shown_mirrors(*ldev))
                     .filter_map(|mu| MuNumber::new(mu.into()))
                     .map(|mu| array.end_status(&state, LocalEnd { ldev: *ldev, mu }))
                     .collect(),

@@ -7,7 +7,7 @@ use protocol::orders::LocalEnd;
 
 use super::{
     group::{Refused, View},
-    pair::is_mirror,
+    pair::{MIRRORS, SHADOWS, is_mirror},
 };
 
 /// Ends and volumes that earlier pairs of the same order take.
@@ -24,14 +24,31 @@ impl View<'_> {
         if !self.ldevs.contains_key(&end.ldev) {
             return Err(self.no_ldev(end.ldev));
         }
-        if is_mirror(end.mu) {
+        if is_mirror(end.mu, true) {
             return Ok(());
         }
         Err(self
             .about(Code::ExInvmun, end)
-            .cause(format!("ShadowImage has MU# 0 to 2, not {}", end.mu))
+            .cause(format!("there are MU# 0 to {}, not {}", MIRRORS - 1, end.mu))
             .advice("correct the MU# in horcm.conf")
             .into())
+    }
+
+    /// That a new pair may be what it is to be: its MU#, and the pool of a snapshot.
+    fn check_kind(&self, pvol: LocalEnd, pool: u16, snapshot: Option<u16>) -> Result<(), Refused> {
+        match snapshot {
+            None if !is_mirror(pvol.mu, false) => Err(self
+                .about(Code::ExInvmun, pvol)
+                .cause(format!("ShadowImage has MU# 0 to {}, not {}", SHADOWS - 1, pvol.mu))
+                .advice("correct the MU# in horcm.conf, or make a snapshot: paircreate -pid")
+                .into()),
+            Some(wanted) if wanted != pool => Err(self
+                .about(Code::ExEnopol, pvol)
+                .cause(format!("snapshots lie in the pool of their P-VOL, {pool}, not in {wanted}"))
+                .advice(format!("say -pid {pool}"))
+                .into()),
+            _ => Ok(()),
+        }
     }
 
     /// EX_ENLDEV.
@@ -73,6 +90,7 @@ impl View<'_> {
         &self,
         pvol: LocalEnd,
         svol: LocalEnd,
+        snapshot: Option<u16>,
         taken: &mut Taken,
     ) -> Result<(), Refused> {
         if pvol.ldev == svol.ldev {
@@ -104,11 +122,19 @@ impl View<'_> {
                 .advice("pair volumes of the same size")
                 .into());
         }
+        self.check_kind(pvol, p.pool, snapshot)?;
+        if p.pool != s.pool {
+            return Err(self
+                .about(Code::ExInvvol, svol)
+                .cause(format!("it is in pool {}, the P-VOL in pool {}", s.pool, p.pool))
+                .advice("pair volumes of one pool; copies between pools are not supported yet")
+                .into());
+        }
         if self.guards.get(&svol.ldev).is_some_and(|g| g.guard.svol) {
             return Err(self.svol_guarded(svol));
         }
         self.check_free(pvol, svol, taken)?;
-        self.check_layers(pvol, svol)?;
+        self.check_layers(pvol, svol, snapshot.is_some())?;
         self.check_content(pvol.ldev, svol.ldev, None)?;
         taken.ends.extend([pvol, svol]);
         taken.sources.insert(pvol.ldev);
@@ -164,7 +190,7 @@ impl View<'_> {
     }
 
     /// Two layers: P-VOL to S-VOL (L1), and on MU# 1 and 2 from there (L2).
-    fn check_layers(&self, pvol: LocalEnd, svol: LocalEnd) -> Result<(), Refused> {
+    fn check_layers(&self, pvol: LocalEnd, svol: LocalEnd, snapshot: bool) -> Result<(), Refused> {
         let Some((_, above)) = self.registry.as_svol(pvol.ldev) else {
             let deep = self
                 .registry
@@ -172,6 +198,13 @@ impl View<'_> {
                 .any(|(_, pair)| self.registry.as_pvol(pair.secondary.ldev).next().is_some());
             return if deep { Err(self.too_deep(svol)) } else { Ok(()) };
         };
+        if snapshot || above.snapshot.is_some() {
+            return Err(self
+                .about(Code::ExInvvol, pvol)
+                .cause(format!("it is the S-VOL of LDEV {}", above.primary.ldev))
+                .advice("snapshots are of a P-VOL, and are no P-VOLs themselves")
+                .into());
+        }
         if pvol.mu.get() == 0 {
             return Err(self
                 .about(Code::ExInvmun, pvol)

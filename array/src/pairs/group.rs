@@ -20,7 +20,9 @@ use crate::{
 /// The most pairs in one order.
 pub const MAX_PAIRS: usize = 65_536;
 /// The largest CTGID.
-pub const MAX_CTG: u16 = 255;
+pub const MAX_CTG: u16 = 2047;
+/// The most pairs of a consistency group (SVOS 9.8).
+pub const MAX_GROUP: usize = 8_192;
 
 /// A refusal on its way up.
 pub type Refused = Box<CciError>;
@@ -154,7 +156,11 @@ impl View<'_> {
         let mut refused = None;
         for member in members {
             let settled = member.found.is_none_or(|(id, _)| !(self.difference)(id).is_busy());
-            match decide(member.phase(), change, settled) {
+            let snapshot = match &member.found {
+                Some((_, pair)) => pair.snapshot,
+                None => snapshot_of(change),
+            };
+            match decide(member.phase(), change, settled, snapshot.is_some()) {
                 Ok(step) => steps.push(step),
                 Err(error) => {
                     refused.get_or_insert((member, error));
@@ -220,7 +226,8 @@ impl View<'_> {
                 let wanted = match options.group {
                     None => return Ok(None),
                     Some(CtgRequest::Id(id)) if id > MAX_CTG => {
-                        return Err(CciError::new(Code::ExEnoctg)
+                        return Err(CciError::new(Code::ExErange)
+                            .object(format!("CTGID {id}"))
                             .cause(format!("CTGIDs go from 0 to {MAX_CTG}, not to {id}"))
                             .advice("choose another CTGID, or leave it out")
                             .into());
@@ -245,11 +252,26 @@ impl View<'_> {
                         member,
                         format!("the pair exists already and is not in CTGID {wanted}"),
                     )),
-                    None => Ok(Some(wanted)),
+                    None => self.check_room(wanted, members).map(|()| Some(wanted)),
                 }
             }
             PairChange::Fail | PairChange::Dissolve | PairChange::Resync(_) => Ok(None),
         }
+    }
+
+    /// That a consistency group has room for the pairs of an order that are new.
+    fn check_room(&self, ctg: u16, members: &[Member]) -> Result<(), OrderError> {
+        let (there, new) = (self.registry.group_size(ctg), members.iter());
+        let new = new.filter(|member| member.found.is_none()).count();
+        if there + new <= MAX_GROUP {
+            return Ok(());
+        }
+        Err(CciError::new(Code::ExErange)
+            .object(format!("CTGID {ctg}"))
+            .state(format!("{there} pairs"))
+            .cause(format!("with {new} more it would have more than {MAX_GROUP}"))
+            .advice("divide the group over several CTGIDs")
+            .into())
     }
 
     /// Whether the volumes' other pairs allow what the table allows to this one.
@@ -261,7 +283,10 @@ impl View<'_> {
     ) -> Result<(), Refused> {
         let Some((id, pair)) = member.found else {
             return match member.svol {
-                Some(svol) => self.check_new(member.end, svol, taken),
+                Some(svol) => {
+                    let snapshot = snapshot_of(change);
+                    self.check_new(member.end, svol, snapshot, taken)
+                }
                 None => Ok(()),
             };
         };
@@ -383,6 +408,7 @@ impl View<'_> {
                 Effect::Restore => LinkChange::Restore,
                 Effect::Detach => LinkChange::Detach,
                 Effect::Release => LinkChange::Release,
+                Effect::Discard => LinkChange::Discard,
             })
             .collect();
         let pair = phase.map(|phase| {
@@ -394,6 +420,7 @@ impl View<'_> {
                 noread: false,
                 writable: false,
                 ctg,
+                snapshot: snapshot_of(change),
             });
             pair.phase = phase;
             match change {
@@ -430,6 +457,14 @@ impl View<'_> {
     /// An error about an end.
     pub(super) fn about(&self, code: Code, end: LocalEnd) -> CciError {
         CciError::new(code).object(self.end(end).to_string())
+    }
+}
+
+/// The pool of the snapshots that a change makes.
+const fn snapshot_of(change: &PairChange) -> Option<u16> {
+    match change {
+        PairChange::Create(options) => options.pool,
+        _ => None,
     }
 }
 

@@ -1,13 +1,13 @@
 //! One pair and its durable record.
 
-use model::{CopyPace, MuNumber, Role};
+use model::{CopyPace, MuNumber, PairStatus, Role};
 use protocol::orders::LocalEnd;
 use serde::{Deserialize, Serialize};
 
 use super::table::Phase;
 use crate::store::{Flow, LinkId};
 
-/// A ShadowImage pair inside this storage system. Its number is its link's.
+/// A ShadowImage or Thin Image pair inside this storage system. Its number is its link's.
 ///
 /// The record is this struct in postcard, fields in order, under the pair's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub struct Pair {
     pub writable: bool,
     /// Consistency group.
     pub ctg: Option<u16>,
+    /// The pool of a Thin Image pair, whose S-VOL is a snapshot; `None` for ShadowImage.
+    pub snapshot: Option<u16>,
 }
 
 impl Pair {
@@ -57,6 +59,19 @@ impl Pair {
         }
     }
 
+    /// The status that a volume of this role shows. A Thin Image pair shows that its pool is short
+    /// of space.
+    #[must_use]
+    pub const fn status(&self, role: Role, short: bool) -> PairStatus {
+        match self.phase.status(role) {
+            PairStatus::Pair if short && self.snapshot.is_some() => PairStatus::Pful,
+            PairStatus::Psus | PairStatus::Ssus if short && self.snapshot.is_some() => {
+                PairStatus::Pfus
+            }
+            status => status,
+        }
+    }
+
     /// Whether hosts may write to the S-VOL now: once it shows SSUS, not while a normal split
     /// still shows COPY (`cci` 3.1).
     #[must_use]
@@ -65,13 +80,15 @@ impl Pair {
     }
 }
 
-/// The most mirrors of one P-VOL: MU# 0 to 2.
-pub const MIRRORS: u16 = 3;
+/// The most mirrors of one P-VOL: MU# 0 to 1023 (Thin Image, SVOS 9).
+pub const MIRRORS: u16 = 1024;
+/// The most that may be ShadowImage pairs: MU# 0 to 2.
+pub const SHADOWS: u16 = 3;
 
-/// Whether ShadowImage has this MU#.
+/// Whether a P-VOL has this MU#; a ShadowImage pair must have one of the first.
 #[must_use]
-pub const fn is_mirror(mu: MuNumber) -> bool {
-    mu.get() < MIRRORS
+pub const fn is_mirror(mu: MuNumber, snapshot: bool) -> bool {
+    mu.get() < if snapshot { MIRRORS } else { SHADOWS }
 }
 
 /// The number of a pair as the key of its record.

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use model::{LdevId, MuNumber};
 use protocol::orders::LocalEnd;
 
-use super::pair::{MIRRORS, Pair};
+use super::pair::{Pair, SHADOWS, is_mirror};
 use crate::store::LinkId;
 
 /// All pairs, by number and by end.
 #[derive(Debug, Default)]
 pub struct Registry {
     pairs: BTreeMap<LinkId, Pair>,
-    ends: HashMap<LocalEnd, LinkId>,
+    ends: BTreeMap<LocalEnd, LinkId>,
     /// Pairs in a phase that ends by itself.
     moving: BTreeSet<LinkId>,
     groups: HashMap<u16, usize>,
@@ -34,9 +34,20 @@ impl Registry {
 
     /// The pairs that a volume takes part in, MU# 0 first.
     pub fn of(&self, ldev: LdevId) -> impl Iterator<Item = (LinkId, &Pair)> {
-        (0..MIRRORS)
-            .filter_map(|mu| MuNumber::new(mu.into()))
-            .filter_map(move |mu| self.at(LocalEnd { ldev, mu }))
+        let first = LocalEnd { ldev, mu: MuNumber::default() };
+        let from = self.ends.range(first..);
+        let ends = from.take_while(move |(end, _)| end.ldev == ldev);
+        ends.filter_map(|(_, id)| Some((*id, self.pairs.get(id)?)))
+    }
+
+    /// How many mirrors of a volume a display shows: those of ShadowImage, and on to the last
+    /// that is paired.
+    #[must_use]
+    pub fn shown_mirrors(&self, ldev: LdevId) -> u16 {
+        let first = LocalEnd { ldev, mu: MuNumber::default() };
+        let from = self.ends.range(first..);
+        let last = from.take_while(|(end, _)| end.ldev == ldev).last();
+        last.map_or(SHADOWS, |(end, _)| SHADOWS.max(end.mu.get() + 1))
     }
 
     /// The pair whose S-VOL the volume is.
@@ -107,7 +118,7 @@ impl Registry {
                 if !has(end.ldev) {
                     return Some((*id, format!("LDEV {} does not exist", end.ldev)));
                 }
-                if end.mu.get() >= MIRRORS {
+                if !is_mirror(end.mu, pair.snapshot.is_some()) {
                     return Some((*id, format!("MU# {} does not exist", end.mu)));
                 }
                 if let Some(other) = ends.insert(end, *id) {

@@ -86,6 +86,18 @@ const TABLE: [[Verdict; 7]; 5] = [
     [Rej, Rej, Rej, Nop, Acc, Acc, Rej], // PSUE
 ];
 
+/// Rows and columns of `cci` 3.4(b), Thin Image, in the order of [`TABLE`]. RCPY has the row of
+/// COPY.
+#[rustfmt::skip]
+const SNAPSHOTS: [[Verdict; 7]; 5] = [
+    // create, create -split, split, split -E, split -S, resync, resync -restore
+    [Acc, Rej, Rej, Rej, Nop, Rej, Rej], // SMPL
+    [Nop, Rej, Rej, Rej, Rej, Nop, Nop], // COPY, RCPY
+    [Nop, Acc, Acc, Rej, Acc, Nop, Nop], // PAIR, PFUL
+    [Rej, Nop, Nop, Rej, Acc, Acc, Acc], // PSUS, PFUS
+    [Rej, Rej, Rej, Rej, Acc, Acc, Rej], // PSUE
+];
+
 const fn column(change: &PairChange) -> usize {
     match change {
         PairChange::Create(CreateOptions { split: None, .. }) => 0,
@@ -119,6 +131,8 @@ pub enum Effect {
     Detach,
     /// The pair ends.
     Release,
+    /// The pair ends, and the snapshot with it.
+    Discard,
 }
 
 /// What a change does to a pair.
@@ -131,7 +145,8 @@ pub enum Step {
 }
 
 /// Decides what `change` does to a pair in `phase` (`None` is SMPL). `settled` tells that no
-/// bytes are on their way, so that a state that waits for them need not be shown.
+/// bytes are on their way, so that a state that waits for them need not be shown; `snapshot` that
+/// it is a Thin Image pair.
 ///
 /// # Errors
 /// EX_INVSTP where the table refuses, with state, cause and advice; the caller adds the object.
@@ -139,12 +154,26 @@ pub fn decide(
     phase: Option<Phase>,
     change: &PairChange,
     settled: bool,
+    snapshot: bool,
 ) -> Result<Step, Box<CciError>> {
-    match TABLE[Phase::row(phase)][column(change)] {
+    let table = if snapshot { &SNAPSHOTS } else { &TABLE };
+    match table[Phase::row(phase)][column(change)] {
         Nop => Ok(Step::Nop),
         Rej => Err(Box::new(refusal(phase, change))),
+        Acc if snapshot => Ok(at_once(accepted(phase, change, true))),
         Acc => Ok(accepted(phase, change, settled)),
     }
+}
+
+/// A snapshot has nothing to copy, so no state that waits for it; and it goes with its pair.
+fn at_once(step: Step) -> Step {
+    let Step::Go(next, mut effects) = step else {
+        return step;
+    };
+    for effect in effects.iter_mut().filter(|effect| **effect == Effect::Release) {
+        *effect = Effect::Discard;
+    }
+    Step::Go(next.map(|phase| phase.settled().unwrap_or(phase)), effects)
 }
 
 fn accepted(phase: Option<Phase>, change: &PairChange, settled: bool) -> Step {
@@ -263,7 +292,7 @@ mod tests {
             assert_eq!(words.len(), 8);
             for phase in phases(words[0]) {
                 for (change, cell) in changes().iter().zip(&words[1..]) {
-                    let decided = decide(phase, change, false);
+                    let decided = decide(phase, change, false, false);
                     match cell.split_once(": ") {
                         Some((_, status)) => {
                             let Ok(Step::Go(next, _)) = decided else {
@@ -286,6 +315,37 @@ mod tests {
         assert_eq!(cells, 7 * 7);
     }
 
+    /// `cci` 3.4(b), in the columns' order of [`PAGE`], as words of the page: Ok, Np, Ab.
+    const SNAPSHOT_PAGE: &str = "
+        SMPL  | Ok | Ab | Ab | Ab | Np | Ab | Ab
+        COPY/RCPY | Np | Ab | Ab | Ab | Ab | Np | Np
+        PAIR  | Np | Ok | Ok | Ab | Ok | Np | Np
+        PSUS  | Ab | Np | Np | Ab | Ok | Ok | Ok
+        PSUE  | Ab | Ab | Ab | Ab | Ok | Ok | Ab";
+
+    #[test]
+    fn every_cell_of_thin_image_is_the_pages() {
+        let mut cells = 0;
+        for line in SNAPSHOT_PAGE.lines().filter(|line| !line.trim().is_empty()) {
+            let words: Vec<&str> = line.split('|').map(str::trim).collect();
+            for phase in phases(words[0]) {
+                for (change, cell) in changes().iter().zip(&words[1..]) {
+                    match (decide(phase, change, false, true), *cell) {
+                        (Ok(Step::Nop), "Np") => {}
+                        (Ok(Step::Go(next, effects)), "Ok") => {
+                            assert!(next.is_none_or(|next| next.settled().is_none()), "at once");
+                            assert!(!effects.contains(&Effect::Release), "it goes with its pair");
+                        }
+                        (Err(error), "Ab") => assert_eq!(error.code, Code::ExInvstp),
+                        other => panic!("{phase:?} {change:?}: {other:?}"),
+                    }
+                    cells += 1;
+                }
+            }
+        }
+        assert_eq!(cells, 7 * 7);
+    }
+
     #[test]
     fn quick_modes_and_settled_pairs_skip_the_waiting_state() {
         let quick = PairChange::Split(SplitOptions {
@@ -293,8 +353,12 @@ mod tests {
             ..SplitOptions::default()
         });
         let normal = PairChange::Split(SplitOptions::default());
-        let goes = |change: &PairChange, settled| match decide(Some(Phase::Paired), change, settled)
-        {
+        let goes = |change: &PairChange, settled| match decide(
+            Some(Phase::Paired),
+            change,
+            settled,
+            false,
+        ) {
             Ok(Step::Go(next, _)) => next,
             other => panic!("{other:?}"),
         };
@@ -306,7 +370,7 @@ mod tests {
             ..ResyncOptions::default()
         });
         assert_eq!(
-            decide(Some(Phase::Split), &resync, true),
+            decide(Some(Phase::Split), &resync, true, false),
             Ok(Step::Go(Some(Phase::Paired), vec![Effect::Follow]))
         );
     }

@@ -53,6 +53,41 @@ pub enum StoreError {
         /// One beyond the last byte named.
         end: u64,
     },
+    /// Bytes of a volume that were written are not there any more.
+    #[error("medium error in the 64 KiB at byte {offset} of volume {volume}: {what}")]
+    Medium {
+        /// The volume: its LDEV number, or beyond those a hidden one's.
+        volume: u32,
+        /// The first byte of the page.
+        offset: u64,
+        /// What is wrong, and with which file.
+        what: String,
+    },
+    /// The disk refused to read or write data of a volume.
+    #[error("cannot reach the data of volume {volume}: {source}")]
+    Data {
+        /// The volume.
+        volume: u32,
+        /// The disk's answer.
+        source: io::Error,
+    },
+    /// A pool that cannot be used so.
+    #[error("pool {pool}: {what}")]
+    Pool {
+        /// The pool.
+        pool: u16,
+        /// Why.
+        what: String,
+    },
+    /// A pool has no free page.
+    #[error("pool {0} is full")]
+    Full(u16),
+    /// An earlier failure of the disk left it unknown what is durable.
+    #[error("no more changes are taken since the disk failed: {0}")]
+    Failed(String),
+    /// A volume's bytes are still on their way from another pool.
+    #[error("LDEV {0} still takes bytes from another pool")]
+    Busy(LdevId),
     /// The volume is the target of a copy and takes no writes of hosts.
     #[error("LDEV {0} is an S-VOL that is not writable now")]
     Protected(LdevId),
@@ -76,7 +111,7 @@ impl StoreError {
     /// Whether the cause is a full disk.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::Io { source, .. }
+        matches!(self, Self::Io { source, .. } | Self::Data { source, .. }
             if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
 }
@@ -89,6 +124,21 @@ impl From<StoreError> for CciError {
             StoreError::Protected(_) => (
                 Code::ExInvvol,
                 "split the pair first: pairsplit -rw, or dissolve it: pairsplit -S",
+            ),
+            StoreError::Pool { .. } => (Code::ExInvarg, "arrayd pools shows the pools there are"),
+            StoreError::Full(_) => (
+                Code::ExCmdrje,
+                "add space to the pool: arrayd grow; or dissolve pairs that are not needed",
+            ),
+            StoreError::Failed(_) => {
+                (Code::ExCmdrje, "mend the disk, then stop arrayd and start it again")
+            }
+            StoreError::Busy(_) => {
+                (Code::ExInvvol, "wait until its copy is complete: pairdisplay -fc shows 100 %")
+            }
+            StoreError::Medium { .. } => (
+                Code::ExCmdrje,
+                "write the block anew, or take it from a copy; arrayd check lists all such blocks",
             ),
             _ if error.is_full() => (
                 Code::ExCmdrje,

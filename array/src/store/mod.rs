@@ -1,31 +1,83 @@
-//! Volumes and the links between them. Nothing above this knows slots, files or bitmaps, so that
-//! another kind of pool can take this one's place.
+//! Volumes in pools, and the links between them. Nothing above this knows pages or generations, so
+//! that another kind of pool can take this one's place.
 //!
 //! A *link* ties a target volume to a source volume of the same size. What a volume *holds* is
-//! its logical content; while a link is busy, some of it is still to be fetched from the other
-//! end, which the store does on demand and in [`Store::copy`]. Holds are exact at every instant,
-//! also across a crash.
+//! its logical content, exact at every instant, also across a crash.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`disk`] | disks behind a trait: real, in memory, recording, failing |
+//! | `member`, `sums`, `intent` | a file of a pool, its checksums, and what is in flight |
+//! | `space`, `pool` | free pages; a pool of members |
+//! | `leaf`, `branches` | maps of pages; who was forked from whom |
+//! | `records` | redb: every record with its checksum |
+//! | `volume`, `meta` | volumes in use; changes that are in memory only |
+//! | `engine` | opening, finding leaves, making durable |
+//! | `data` | reading and writing |
+//! | `change` | orders: marks behind gates, one transaction |
+//! | `reclaim` | giving back what nothing needs |
+//! | `grow`, `check` | larger pools; verifying everything |
+//! | `facade` | the trait [`Store`] over all of it |
 
-mod bits;
+mod branches;
+mod change;
+mod check;
+mod data;
 pub mod disk;
-mod disks;
+mod engine;
 mod error;
-mod files;
-mod fuse;
-mod links;
+mod facade;
+mod grow;
+mod hash;
+mod intent;
+mod leaf;
+mod member;
+mod meta;
+mod pool;
+mod reclaim;
 mod records;
+mod space;
+mod sums;
+mod volume;
 
 use model::LdevId;
 
+pub(crate) use self::data::is_zero;
 pub use self::{
-    bits::SLOT,
-    disks::Disks,
+    change::SplitTimes,
+    check::{Finding, Progress, Report},
+    engine::{Link, PoolStore},
     error::StoreError,
-    files::{FileStore, Volume},
-    links::{Flow, Link, LinkId},
+    leaf::PAGE,
+    member::segments_in,
+    pool::{MemberRow, Place, PoolFigures, PoolRow},
     records::{Records, Row, Table, quiet_contained_panics},
 };
-pub(crate) use self::{disks::sync_dir, files::is_zero, fuse::Fuse};
+
+/// Names a link, and the pair it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u32);
+
+/// What a link does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// Both volumes hold the same; the source leads.
+    Follow,
+    /// The target is fixed at a point in time.
+    Fixed,
+    /// Suspended.
+    Detached,
+}
+
+/// For the test of the barrier: marks volumes one after the other while hosts write.
+#[cfg(test)]
+pub(crate) static WITHOUT_BARRIER: std::sync::atomic::AtomicBool =
+    std::sync::atomic::AtomicBool::new(false);
+
+#[cfg(test)]
+fn without_barrier() -> bool {
+    WITHOUT_BARRIER.load(std::sync::atomic::Ordering::SeqCst)
+}
 
 /// Longest single read or write in bytes.
 pub const MAX_IO: usize = 1 << 20;
@@ -52,10 +104,14 @@ pub enum LinkChange {
     Follow,
     /// The source becomes what the target holds; afterwards the target follows the source.
     Restore,
-    /// Suspends the link: what had not been fetched is given up, later differences are noted.
+    /// Suspends the link: the target is fixed as it is.
     Detach,
-    /// Ends the link; what had not been fetched is given up.
+    /// The link stays, but the target holds zeros: its pages were needed.
+    Empty,
+    /// Ends the link; the target keeps what it holds.
     Release,
+    /// Ends the link; the target holds zeros afterwards.
+    Discard,
 }
 
 /// Changes that happen at one instant, and the records that become durable with them.
@@ -67,16 +123,16 @@ pub struct Batch {
     pub rows: Vec<Row>,
 }
 
-/// How much of a link differs, in slots.
+/// How much of a link differs, in pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Difference {
     /// What the target has still to fetch from the source.
     pub to_target: u64,
     /// What the source has still to fetch from the target.
     pub to_source: u64,
-    /// What either side changed since the target was fixed.
+    /// What either side changed since the target was fixed; a page that both changed counts twice.
     pub changed: u64,
-    /// Slots of either volume.
+    /// Pages of either volume.
     pub total: u64,
 }
 
@@ -111,7 +167,7 @@ pub enum Content {
 pub struct Swept {
     /// The link.
     pub link: LinkId,
-    /// The slot to go on at; `None` when the sweep has come to the end.
+    /// The page to go on at; `None` when the sweep has come to the end.
     pub next: Option<u64>,
     /// Bytes that were moved.
     pub moved: u64,
@@ -134,6 +190,18 @@ pub trait Store: Send + Sync {
     /// Those of [`Store::read`], and [`StoreError::Protected`] for the target of a link that is
     /// not fixed and writable. On an error some of the bytes may have been written.
     fn write(&self, ldev: LdevId, offset: u64, data: &[u8]) -> Result<(), StoreError>;
+
+    /// Makes bytes zeros and gives back the pages that hold nothing else.
+    ///
+    /// # Errors
+    /// Those of [`Store::write`].
+    fn zero(&self, ldev: LdevId, offset: u64, length: u64) -> Result<(), StoreError>;
+
+    /// Maps every page of a volume, so that no later write to it finds its pool full.
+    ///
+    /// # Errors
+    /// Those of [`Store::write`].
+    fn provision(&self, ldev: LdevId) -> Result<(), StoreError>;
 
     /// Waits until everything written to the volume is durable.
     ///
@@ -159,4 +227,54 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// When the metadata cannot be written. A failure of one link's data stands in its answer.
     fn copy(&self, links: &[(LinkId, u64)]) -> Result<Vec<Swept>, StoreError>;
+
+    /// Gives back some of what nothing needs any more; false when there is nothing.
+    ///
+    /// # Errors
+    /// The disk's answer, or damage that was met.
+    fn tidy(&self) -> Result<bool, StoreError>;
+
+    /// Gives back pages that a copy and its source have both written anew since; looks at all
+    /// there is, so it is for pools that are short of space.
+    ///
+    /// # Errors
+    /// The disk's answer, or damage that was met.
+    fn trim(&self) -> Result<(), StoreError>;
+
+    /// Makes a file of a pool longer, or takes a further one into it; `None` bytes are all of a
+    /// block device.
+    ///
+    /// # Errors
+    /// No such pool, a size that does not fit, or the disk's answer.
+    fn grow_pool(
+        &self,
+        pool: u16,
+        path: &str,
+        bytes: Option<u64>,
+        preallocate: bool,
+    ) -> Result<(), StoreError>;
+
+    /// The pools.
+    fn pools(&self) -> Vec<PoolFigures>;
+
+    /// Where the time of the last order with a mark went.
+    fn split_times(&self) -> Option<SplitTimes>;
+
+    /// Verifies everything; nothing else may use the store meanwhile. `see` is told how far it is.
+    ///
+    /// # Errors
+    /// When the records cannot be read at all.
+    fn check(&self, see: &mut dyn FnMut(Progress)) -> Result<Report, StoreError>;
+
+    /// Looks through what a crash left with writes in flight.
+    ///
+    /// # Errors
+    /// The disk's answer.
+    fn resum(&self) -> Result<(), StoreError>;
+
+    /// Makes everything durable that is not yet.
+    ///
+    /// # Errors
+    /// The disk's answer.
+    fn settle(&self) -> Result<(), StoreError>;
 }

@@ -7,19 +7,27 @@
 //! |---|---|
 //! | 0-3 | CRC-32C of table number (1 byte), key (8 bytes LE) and payload, LE |
 //! | 4.. | payload |
+//!
+//! Leaf records have a table of their own, with the key (branch, leaf, generation) in the checksum
+//! (4, 4 and 8 bytes LE), and an index in the order of generations beside it.
 
 use std::{
     any::Any,
     cell::Cell,
     fmt::Display,
     io,
+    ops::RangeInclusive,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::StoreError;
+use super::{
+    StoreError,
+    disk::{Backend, Media, Room},
+    leaf::{Generation, Leaf},
+};
 
 /// Bytes of pages that redb keeps in memory; all that matters is in memory beside it anyway.
 const CACHE: usize = 32 << 20;
@@ -37,22 +45,40 @@ pub enum Table {
     Guards,
     /// By pair number: the pairs.
     Pairs,
-    /// Pieces of difference bitmaps.
-    Bitmaps,
     /// By sequence number: executed changes and their answers.
     Executed,
+    /// By pool number: the pools.
+    Pools,
+    /// By pool number, times 256, plus member: the members of pools.
+    Members,
+    /// By volume number: what each volume holds.
+    Volumes,
+    /// By branch number: the branches of maps.
+    Branches,
+    /// By pool number, times 2^40, plus member, times 2^32, plus segment: mapped pages.
+    Space,
+    /// By sequence number: ranges of records that may be no longer needed.
+    Reclaim,
+    /// By volume number, times 2^32, plus piece: pages still to be fetched from another pool.
+    Fetch,
 }
 
 impl Table {
     /// Every table; the position is the number in the checksum.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::Head,
         Self::Ldevs,
         Self::Paths,
         Self::Guards,
         Self::Pairs,
-        Self::Bitmaps,
         Self::Executed,
+        Self::Pools,
+        Self::Members,
+        Self::Volumes,
+        Self::Branches,
+        Self::Space,
+        Self::Reclaim,
+        Self::Fetch,
     ];
 
     const fn name(self) -> &'static str {
@@ -62,8 +88,14 @@ impl Table {
             Self::Paths => "paths",
             Self::Guards => "guards",
             Self::Pairs => "pairs",
-            Self::Bitmaps => "bitmaps",
             Self::Executed => "executed",
+            Self::Pools => "pools",
+            Self::Members => "members",
+            Self::Volumes => "volumes",
+            Self::Branches => "branches",
+            Self::Space => "space",
+            Self::Reclaim => "reclaim",
+            Self::Fetch => "fetch",
         }
     }
 
@@ -97,10 +129,31 @@ impl Row {
     }
 }
 
+/// Which leaf record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeafKey {
+    /// The branch.
+    pub branch: u32,
+    /// The leaf of its map.
+    pub leaf: u32,
+    /// The generation from which on it holds.
+    pub generation: Generation,
+}
+
+/// One leaf record to be written, or removed where the value is `None`.
+pub type LeafRow = (LeafKey, Option<Vec<u8>>);
+
+/// Leaf records: (branch, leaf, generation) to [`Leaf::encode`], framed.
+const LEAVES: TableDefinition<'static, (u32, u32, u64), &[u8]> = TableDefinition::new("leaves");
+/// The same keys in the order of (branch, generation, leaf).
+const BY_GENERATION: TableDefinition<'static, (u32, u64, u32), ()> =
+    TableDefinition::new("leaves by generation");
+
 /// The records of one array directory.
 pub struct Records {
     path: PathBuf,
     database: Database,
+    room: Room,
 }
 
 impl Records {
@@ -108,19 +161,15 @@ impl Records {
     ///
     /// # Errors
     /// When it exists or cannot be written.
-    pub fn create(path: &Path) -> Result<Self, StoreError> {
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(path)
-            .map_err(StoreError::io(path, "create"))?;
+    pub fn create(media: &dyn Media, path: &Path) -> Result<Self, StoreError> {
+        let disk = media.create(path).map_err(StoreError::io(path, "create"))?;
+        let (backend, room) = Backend::new(disk);
         let database = Database::builder()
             .set_cache_size(CACHE)
-            .create_file(file)
+            .create_with_backend(backend)
             .map_err(|error| storage(path, "create", error.into()))?;
-        let records = Self { path: path.to_owned(), database };
-        records.transact(&[], true)?;
+        let records = Self { path: path.to_owned(), database, room };
+        records.transact(&[], &[], true)?;
         Ok(records)
     }
 
@@ -129,20 +178,19 @@ impl Records {
     ///
     /// # Errors
     /// [`StoreError::Damaged`] when the file is not whole.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let length = std::fs::metadata(path)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => StoreError::damaged(path, "the file is missing"),
-                _ => StoreError::io(path, "open")(error),
-            })?
-            .len();
-        if length == 0 {
+    pub fn open(media: &dyn Media, path: &Path) -> Result<Self, StoreError> {
+        let disk = media.open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::damaged(path, "the file is missing"),
+            _ => StoreError::io(path, "open")(error),
+        })?;
+        if disk.size().map_err(StoreError::io(path, "measure"))? == 0 {
             return Err(StoreError::damaged(path, "the file is empty"));
         }
+        let (backend, room) = Backend::new(disk);
         let database = contain(path, || {
             let mut database = Database::builder()
                 .set_cache_size(CACHE)
-                .open(path)
+                .create_with_backend(backend)
                 .map_err(|error| storage(path, "open", error.into()))?;
             let whole = database
                 .check_integrity()
@@ -152,7 +200,7 @@ impl Records {
             }
             Ok(database)
         })?;
-        Ok(Self { path: path.to_owned(), database })
+        Ok(Self { path: path.to_owned(), database, room })
     }
 
     /// The file.
@@ -161,16 +209,28 @@ impl Records {
         &self.path
     }
 
+    /// Whether the file system has no more space to keep in reserve. Nothing that makes the
+    /// records more should begin then.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.room.is_short()
+    }
+
     /// Writes all rows or none, durably. Commits are two-phase: the older root is given up only
     /// when the newer one is on disk, so that a bad page is an error and never a step back.
     ///
     /// # Errors
     /// When the disk is full or fails; then nothing has changed.
-    pub fn commit(&self, rows: &[Row]) -> Result<(), StoreError> {
-        self.transact(rows, false)
+    pub fn commit(&self, rows: &[Row], leaves: &[LeafRow]) -> Result<(), StoreError> {
+        self.transact(rows, leaves, false)
     }
 
-    fn transact(&self, rows: &[Row], make_tables: bool) -> Result<(), StoreError> {
+    fn transact(
+        &self,
+        rows: &[Row],
+        leaves: &[LeafRow],
+        make_tables: bool,
+    ) -> Result<(), StoreError> {
         contain(&self.path, || {
             let fail = |error: redb::Error| storage(&self.path, "commit to", error);
             let mut transaction = self.database.begin_write().map_err(|e| fail(e.into()))?;
@@ -197,7 +257,158 @@ impl Records {
                     }
                 }
             }
+            if make_tables || !leaves.is_empty() {
+                let mut table = transaction.open_table(LEAVES).map_err(|e| fail(e.into()))?;
+                let mut index =
+                    transaction.open_table(BY_GENERATION).map_err(|e| fail(e.into()))?;
+                for (key, payload) in leaves {
+                    let LeafKey { branch, leaf, generation } = *key;
+                    let at = (branch, leaf, generation);
+                    let by = (branch, generation, leaf);
+                    match payload {
+                        Some(payload) => {
+                            let framed = frame_leaf(*key, payload);
+                            table.insert(at, framed.as_slice()).map_err(|e| fail(e.into()))?;
+                            index.insert(by, ()).map_err(|e| fail(e.into()))?;
+                        }
+                        None => {
+                            table.remove(at).map_err(|e| fail(e.into()))?;
+                            index.remove(by).map_err(|e| fail(e.into()))?;
+                        }
+                    }
+                }
+            }
             transaction.commit().map_err(|e| fail(e.into()))
+        })
+    }
+
+    /// The youngest record of a leaf that is no younger than `at_most`.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when its checksum does not hold or it is no leaf.
+    pub fn leaf(
+        &self,
+        branch: u32,
+        leaf: u32,
+        at_most: Generation,
+    ) -> Result<Option<(Generation, Leaf)>, StoreError> {
+        self.one_leaf(branch, leaf, 0..=at_most, true)
+    }
+
+    /// The oldest record of a leaf that is younger than `after`.
+    ///
+    /// # Errors
+    /// Those of [`Records::leaf`].
+    pub fn next_leaf(
+        &self,
+        branch: u32,
+        leaf: u32,
+        after: Generation,
+    ) -> Result<Option<(Generation, Leaf)>, StoreError> {
+        self.one_leaf(branch, leaf, after.saturating_add(1)..=Generation::MAX, false)
+    }
+
+    fn one_leaf(
+        &self,
+        branch: u32,
+        leaf: u32,
+        generations: RangeInclusive<Generation>,
+        last: bool,
+    ) -> Result<Option<(Generation, Leaf)>, StoreError> {
+        contain(&self.path, || {
+            let fail = |error: redb::Error| storage(&self.path, "read", error);
+            let transaction = self.database.begin_read().map_err(|e| fail(e.into()))?;
+            let table = transaction.open_table(LEAVES).map_err(|e| fail(e.into()))?;
+            let keys = (branch, leaf, *generations.start())..=(branch, leaf, *generations.end());
+            let mut found = table.range(keys).map_err(|e| fail(e.into()))?;
+            let Some(entry) = (if last { found.next_back() } else { found.next() }) else {
+                return Ok(None);
+            };
+            let (key, value) = entry.map_err(|e| fail(e.into()))?;
+            let (branch, leaf, generation) = key.value();
+            let key = LeafKey { branch, leaf, generation };
+            Ok(Some((generation, self.unframe_leaf(key, value.value())?)))
+        })
+    }
+
+    /// Leaves of a branch that have a record of these generations, at most `limit`, with the
+    /// generation, in ascending order of (generation, leaf), from `from` on.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`], or the disk's answer.
+    pub fn changed(
+        &self,
+        branch: u32,
+        from: (Generation, u32),
+        upto: Generation,
+        limit: usize,
+    ) -> Result<Vec<(Generation, u32)>, StoreError> {
+        if from.0 > upto {
+            return Ok(Vec::new());
+        }
+        contain(&self.path, || {
+            let fail = |error: redb::Error| storage(&self.path, "read", error);
+            let transaction = self.database.begin_read().map_err(|e| fail(e.into()))?;
+            let index = transaction.open_table(BY_GENERATION).map_err(|e| fail(e.into()))?;
+            let keys = (branch, from.0, from.1)..=(branch, upto, u32::MAX);
+            let mut found = Vec::new();
+            for entry in index.range(keys).map_err(|e| fail(e.into()))?.take(limit) {
+                let (_, generation, leaf) = entry.map_err(|e| fail(e.into()))?.0.value();
+                found.push((generation, leaf));
+            }
+            Ok(found)
+        })
+    }
+
+    /// Shows every leaf record to `see`, in the order of keys, damaged ones as the error they are.
+    ///
+    /// # Errors
+    /// When the table itself cannot be read, or what `see` says.
+    pub fn each_leaf(
+        &self,
+        see: &mut dyn FnMut(LeafKey, Result<Leaf, StoreError>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        contain(&self.path, || {
+            let fail = |error: redb::Error| storage(&self.path, "read", error);
+            let transaction = self.database.begin_read().map_err(|e| fail(e.into()))?;
+            let table = transaction.open_table(LEAVES).map_err(|e| fail(e.into()))?;
+            for entry in table.iter().map_err(|e| fail(e.into()))? {
+                let (key, value) = entry.map_err(|e| fail(e.into()))?;
+                let (branch, leaf, generation) = key.value();
+                let key = LeafKey { branch, leaf, generation };
+                see(key, self.unframe_leaf(key, value.value()))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Shows every key of the index of leaf records to `see`.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub fn each_indexed(&self, see: &mut dyn FnMut(LeafKey)) -> Result<(), StoreError> {
+        contain(&self.path, || {
+            let fail = |error: redb::Error| storage(&self.path, "read", error);
+            let transaction = self.database.begin_read().map_err(|e| fail(e.into()))?;
+            let index = transaction.open_table(BY_GENERATION).map_err(|e| fail(e.into()))?;
+            for entry in index.iter().map_err(|e| fail(e.into()))? {
+                let (branch, generation, leaf) = entry.map_err(|e| fail(e.into()))?.0.value();
+                see(LeafKey { branch, leaf, generation });
+            }
+            Ok(())
+        })
+    }
+
+    fn unframe_leaf(&self, key: LeafKey, framed: &[u8]) -> Result<Leaf, StoreError> {
+        let payload = framed
+            .split_first_chunk::<4>()
+            .filter(|(sum, payload)| u32::from_le_bytes(**sum) == leaf_checksum(key, payload));
+        payload.and_then(|(_, payload)| Leaf::decode(payload)).ok_or_else(|| {
+            let LeafKey { branch, leaf, generation } = key;
+            let what = format!(
+                "the record of leaf {leaf} of branch {branch}, generation {generation}, does not match its checksum"
+            );
+            StoreError::damaged(&self.path, what)
         })
     }
 
@@ -233,6 +444,19 @@ fn checksum(table: Table, key: u64, payload: &[u8]) -> u32 {
     let head = crc32c::crc32c(&[u8::try_from(number).unwrap_or(u8::MAX)]);
     let head = crc32c::crc32c_append(head, &key.to_le_bytes());
     crc32c::crc32c_append(head, payload)
+}
+
+fn leaf_checksum(key: LeafKey, payload: &[u8]) -> u32 {
+    let head = crc32c::crc32c(&key.branch.to_le_bytes());
+    let head = crc32c::crc32c_append(head, &key.leaf.to_le_bytes());
+    let head = crc32c::crc32c_append(head, &key.generation.to_le_bytes());
+    crc32c::crc32c_append(head, payload)
+}
+
+fn frame_leaf(key: LeafKey, payload: &[u8]) -> Vec<u8> {
+    let mut framed = leaf_checksum(key, payload).to_le_bytes().to_vec();
+    framed.extend_from_slice(payload);
+    framed
 }
 
 fn frame(table: Table, key: u64, payload: &[u8]) -> Vec<u8> {
@@ -309,19 +533,19 @@ fn message(panic: &(dyn Any + Send)) -> &dyn Display {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::disk::Files, *};
 
     #[test]
     fn rows_survive_and_vanish_together() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("meta.redb");
-        let records = Records::create(&path).unwrap();
+        let records = Records::create(&Files, &path).unwrap();
         let rows = [Row::put(Table::Pairs, 7, vec![1, 2]), Row::put(Table::Guards, 7, vec![3])];
-        records.commit(&rows).unwrap();
+        records.commit(&rows, &[]).unwrap();
         drop(records);
-        let records = Records::open(&path).unwrap();
+        let records = Records::open(&Files, &path).unwrap();
         assert_eq!(records.load(Table::Pairs).unwrap(), [(7, vec![1, 2])]);
-        records.commit(&[Row::remove(Table::Pairs, 7)]).unwrap();
+        records.commit(&[Row::remove(Table::Pairs, 7)], &[]).unwrap();
         assert!(records.load(Table::Pairs).unwrap().is_empty());
         assert_eq!(records.load(Table::Guards).unwrap(), [(7, vec![3])]);
     }
@@ -339,16 +563,16 @@ mod tests {
     fn a_shortened_or_overwritten_file_is_damaged_by_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("meta.redb");
-        let records = Records::create(&path).unwrap();
+        let records = Records::create(&Files, &path).unwrap();
         let rows: Vec<Row> = (0..500).map(|n| Row::put(Table::Ldevs, n, vec![7; 64])).collect();
-        records.commit(&rows).unwrap();
+        records.commit(&rows, &[]).unwrap();
         drop(records);
         let whole = std::fs::read(&path).unwrap();
         let mut overwritten = whole.clone();
         overwritten[..4096].fill(0xa5);
         for bytes in [&whole[..whole.len() / 2], &overwritten, &[]] {
             std::fs::write(&path, bytes).unwrap();
-            let error = Records::open(&path).err().expect("damage is noticed");
+            let error = Records::open(&Files, &path).err().expect("damage is noticed");
             assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
             assert!(error.to_string().contains("meta.redb"), "{error}");
         }

@@ -75,11 +75,7 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
     refuse_remote_options(session, typed, OF_REMOTE_COPY)?;
     let primary = primary(session, typed)?;
     check_fence(session, typed)?;
-    for (option, what) in [
-        ("pid", "a snapshot in a pool"),
-        ("gs", "naming a cascading S-VOL"),
-        ("ds", "naming a cascading S-VOL"),
-    ] {
+    for (option, what) in [("gs", "naming a cascading S-VOL"), ("ds", "naming a cascading S-VOL")] {
         if typed.has(option) {
             return Err(not_there_yet(&format!("-{option}"), what).into());
         }
@@ -87,6 +83,7 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
     let mut options = CreateOptions {
         pace: pace(session.command, typed, "c")?.unwrap_or_default(),
         no_copy: typed.has("nocopy"),
+        pool: pool(session, typed)?,
         ..CreateOptions::default()
     };
     let split = split_mode(session, typed, "HORCC_SPLT")?;
@@ -95,6 +92,19 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
     }
     attributes(session, typed, &mut options)?;
     change(session, typed, PairChange::Create(options), Some(primary))
+}
+
+/// `-pid`: the pool of snapshots.
+fn pool(session: &Session<'_, '_>, typed: &Typed) -> CciResult<Option<u16>> {
+    let Some(word) = typed.word("pid") else {
+        return Ok(None);
+    };
+    match word.parse::<u16>().ok().filter(|pool| *pool <= 127) {
+        Some(pool) => Ok(Some(pool)),
+        None => {
+            Err(usage(session.command, Code::ExErange, word, "a pool ID is a number from 0 to 127"))
+        }
+    }
 }
 
 /// `-vl` or `-vr`; nothing else says which data survives.
@@ -196,6 +206,7 @@ mod tests {
             pace: CopyPace::MAX,
             split: Some(SplitMode::Quick),
             no_copy: true,
+            pool: None,
             noread: false,
             group: Some(CtgRequest::Id(7)),
         };
@@ -229,7 +240,7 @@ mod tests {
             ("-g snap -vl -m grp 70000 -IM51", 253),
             ("-g snap -vl -split -fq soon -IM51", 253),
             ("-g snap -vl -m cc -IM51", 210),
-            ("-g snap -vl -pid 0 -IM51", 210),
+            ("-g snap -vl -gs other -IM51", 210),
             ("-g snap -vl -gs other -IM51", 210),
         ] {
             let mut fake = Fake::done();

@@ -7,7 +7,11 @@ use std::{
 
 use array::{
     Array, Directory, config,
-    control::{client::Client, frame::StatusRow},
+    control::{
+        client::Client,
+        frame::{Ask, StatusRow},
+    },
+    store::{PAGE, PoolFigures},
 };
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -33,19 +37,84 @@ pub fn init(dir: &Path, from: &Path) -> Result<(), Failure> {
 
 /// Verifies all of an array that does not run.
 pub fn check(dir: &Path) -> Result<(), Failure> {
-    let bar =
-        if io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    bar.set_style(ProgressStyle::with_template("{spinner} {pos} LDEVs verified")?);
-    let opened = Array::open_seen(dir, &mut || bar.inc(1));
+    let array = Array::open(dir)?;
+    let bar = if io::stderr().is_terminal() {
+        let style = "{wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
+        ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?)
+    } else {
+        ProgressBar::hidden()
+    };
+    let report = array.check(&mut |progress| {
+        bar.set_length(progress.of * PAGE as u64);
+        bar.set_position(progress.pages * PAGE as u64);
+    });
     bar.finish_and_clear();
-    let array = opened?;
+    let report = report?;
+    for finding in &report.findings {
+        println!("{finding}");
+    }
+    if !report.is_clean() {
+        let count = report.findings.len() as u64 + report.more;
+        let dir = dir.display();
+        return Err(format!("{dir}: {count} findings").into());
+    }
     println!(
-        "{}: whole: Serial# {}, {} LDEVs, {} pairs",
+        "{}: whole: Serial# {}, {} LDEVs, {} pairs; {} pages, {} blocks verified",
         dir.display(),
         array.head().serial,
         array.ldev_count(),
-        array.pair_count()
+        array.pair_count(),
+        report.pages,
+        report.blocks,
     );
+    Ok(())
+}
+
+/// Shows the pools of a running array.
+pub fn pools(dir: &Path) -> Result<(), Failure> {
+    show_pools(&Client::connect(dir)?.pools()?)
+}
+
+/// Makes a pool of a running array larger.
+pub fn grow(dir: &Path, ask: &Ask) -> Result<(), Failure> {
+    show_pools(&Client::connect(dir)?.grow(ask)?)
+}
+
+/// One line a pool: PID, state, used percent, name, MiB free and in all, threshold.
+fn show_pools(pools: &[PoolFigures]) -> Result<(), Failure> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header([
+        "PID",
+        "POLS",
+        "U(%)",
+        "Name",
+        "Pages",
+        "Used",
+        "Free(MiB)",
+        "All(MiB)",
+        "W(%)",
+    ]);
+    for pool in pools {
+        let state = match pool {
+            pool if pool.free == 0 => "POLE",
+            pool if pool.is_above_threshold() => "POLF",
+            _ => "POLN",
+        };
+        let mib = |pages: u64| (pages * PAGE as u64) >> 20;
+        table.add_row([
+            format!("{:03}", pool.id),
+            state.into(),
+            (pool.mapped * 100).checked_div(pool.pages).unwrap_or(0).to_string(),
+            pool.name.clone(),
+            pool.pages.to_string(),
+            pool.mapped.to_string(),
+            mib(pool.free).to_string(),
+            mib(pool.pages).to_string(),
+            pool.threshold.to_string(),
+        ]);
+    }
+    writeln!(io::stdout(), "{}", table.trim_fmt())?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `main.rs` | the command line |
 //! | `run.rs` | `arrayd run`: the daemon |
-//! | `admin.rs` | `arrayd init`, `check` and `status` |
+//! | `admin.rs` | `arrayd init`, `check`, `status`, `pools` and `grow` |
 //! | `transfer.rs` | `arrayd import` and `export` |
 
 mod admin;
@@ -13,6 +13,7 @@ mod transfer;
 
 use std::{path::PathBuf, process::ExitCode};
 
+use array::control::frame::Ask;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use model::LdevId;
 
@@ -116,6 +117,39 @@ fn cli() -> Command {
                 ),
         )
         .subcommand(
+            Command::new("pools").about("Show the pools of a running array").arg(dir()),
+        )
+        .subcommand(
+            Command::new("grow")
+                .about("Make a file of a pool longer, or take a further one into it, while the array runs")
+                .arg(dir())
+                .arg(
+                    Arg::new("pool")
+                        .value_name("POOL")
+                        .help("The pool's number")
+                        .required(true)
+                        .value_parser(value_parser!(u16)),
+                )
+                .arg(
+                    Arg::new("path")
+                        .value_name("FILE")
+                        .help("The file, as the array's description spells it, or a new one; or a block device")
+                        .required(true),
+                )
+                .arg(
+                    Arg::new("size")
+                        .value_name("SIZE")
+                        .help("Its size from now on, such as \"64 GiB\"; not needed for a block device")
+                        .value_parser(|word: &str| array::size::parse_size(word)),
+                )
+                .arg(
+                    Arg::new("preallocate")
+                        .long("preallocate")
+                        .help("Reserve its space on the file system at once")
+                        .action(ArgAction::SetTrue),
+                ),
+        )
+        .subcommand(
             Command::new("status").about("Show the LDEVs and pairs of a running array").arg(dir()),
         )
 }
@@ -136,6 +170,19 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
         }
         "check" => admin::check(&dir),
         "status" => admin::status(&dir),
+        "pools" => admin::pools(&dir),
+        "grow" => {
+            let bytes = matches.get_one::<model::Blocks>("size").map(|blocks| blocks.bytes());
+            admin::grow(
+                &dir,
+                &Ask::Grow {
+                    pool: matches.get_one::<u16>("pool").copied().unwrap_or_default(),
+                    path: matches.get_one::<String>("path").cloned().unwrap_or_default(),
+                    bytes,
+                    preallocate: matches.get_flag("preallocate"),
+                },
+            )
+        }
         _ => {
             let number = |name: &str| matches.get_one::<u64>(name).copied();
             let request = transfer::Request {

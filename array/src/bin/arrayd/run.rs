@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use array::{Array, control::server::ControlSocket, copier, orders};
+use array::{Array, control::server::ControlSocket, copier, keeper, orders};
 use protocol::{Endpoint, Home, Incoming, Key, KeyRing, Kind};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,10 +35,16 @@ pub fn run(dir: &Path, listen: Option<&str>, keys: &[PathBuf]) -> Result<(), Fai
         let array = Arc::clone(&array);
         move || copier::run(&array)
     })?;
+    let keeping = thread::Builder::new().name("keep".into()).spawn({
+        let array = Arc::clone(&array);
+        move || keeper::run(&array)
+    })?;
     let done = runtime.block_on(serve(&array, endpoint));
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     array.copier().stop();
+    array.keeper().stop();
     let _ = copying.join();
+    let _ = keeping.join();
     let _ = std::fs::remove_file(socket);
     log::info!("Serial# {} stopped", array.head().serial);
     done

@@ -6,11 +6,21 @@
 //! wholly or in parts of 512 bytes, in any order. Names made by [`Media::create`] are durable when
 //! it returns.
 
+mod backend;
+mod faulty;
 mod file;
+mod memory;
+mod recording;
 
 use std::{fmt::Debug, io, path::Path, sync::Arc};
 
-pub use self::file::Files;
+pub(crate) use self::backend::{Backend, Room};
+pub use self::{
+    faulty::{Act, Fault, Faulty},
+    file::Files,
+    memory::{Bytes, Memory},
+    recording::{Dice, Loss, Recorder, Replay},
+};
 
 /// What a disk writes wholly or not at all, in bytes.
 pub const SECTOR: usize = 512;

@@ -1,0 +1,240 @@
+//! Disks that fail, files that are not what they should be, and bits that rot.
+
+use std::{io, sync::Arc};
+
+use model::LdevId;
+use protocol::{RequestId, orders::Order};
+
+use crate::{
+    array::Array,
+    clock::SystemClock,
+    store::disk::{Act, Bytes, Dice, Fault, Faulty, Memory},
+    testing::{TestArray, create, end, quick_split, target},
+};
+
+const TOML: &str = "
+serial = 62496
+[[pool]]
+id = 0
+[[pool.file]]
+path = \"p\"
+size = \"130 MiB\"
+[[ldev]]
+ldev = \"17-18\"
+emulation = \"OPEN-V\"
+size = \"20 MiB\"
+";
+const SIZE: usize = 20 << 20;
+
+fn ldev(number: u32) -> LdevId {
+    LdevId::new(number).unwrap()
+}
+
+fn made() -> Memory {
+    let media = Memory::default();
+    let inventory = crate::config::parse(TOML).unwrap();
+    Array::create_on(&media, "a".as_ref(), &inventory).unwrap();
+    media
+}
+
+fn open(media: Memory) -> Result<Array, String> {
+    let opened = Array::open_on(Arc::new(media), "a".as_ref(), Box::new(SystemClock));
+    opened.map_err(|error| error.to_string())
+}
+
+/// A pair, split, with blocks of both volumes' own and shared ones; and what both hold.
+fn with_a_pair(media: &Memory) -> Vec<Vec<u8>> {
+    let array = TestArray::opened(Arc::new(media.clone()));
+    let write = |volume, offset: usize, byte: u8, length: usize| {
+        array.write(ldev(volume), offset as u64, &vec![byte; length]).unwrap();
+    };
+    write(17, 0, 1, 300_000);
+    write(17, 17 << 20, 2, 100_000);
+    let run = |change| {
+        let pairs = vec![target(17, 0, Some(18))];
+        array.execute(RequestId::random(), &Order::Change { change, pairs }).unwrap();
+    };
+    run(create());
+    while array.step() != crate::copier::Stepped::Idle {}
+    run(quick_split());
+    write(17, 5000, 3, 70_000);
+    write(18, 200_000, 4, 4096);
+    array.flush(ldev(17)).unwrap();
+    // Everything is at rest: no segment is marked as being written.
+    drop(array);
+    let array = open(media.clone()).unwrap();
+    array.store.resum().unwrap();
+    let whole = |volume| {
+        let mut bytes = vec![0; SIZE];
+        array.read(ldev(volume), 0, &mut bytes).unwrap();
+        bytes
+    };
+    vec![whole(17), whole(18)]
+}
+
+/// Reads everything; an error is fine, other bytes are not.
+fn never_wrong(array: &Array, wanted: &[Vec<u8>], what: &str) {
+    let mut buffer = vec![0; 65_536];
+    for (volume, wanted) in [17, 18].into_iter().zip(wanted) {
+        for (n, wanted) in wanted.chunks(buffer.len()).enumerate() {
+            let offset = (n * buffer.len()) as u64;
+            if array.read(ldev(volume), offset, &mut buffer[..wanted.len()]).is_ok() {
+                assert!(buffer[..wanted.len()] == *wanted, "{what}: LDEV {volume} at {offset}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_detected_or_lies_where_nothing_is_stored() {
+    let media = made();
+    let wanted = with_a_pair(&media);
+    let files: Vec<_> = media.contents().into_iter().collect();
+    let mut dice = Dice(20_261_121);
+    let (mut refused, mut found, mut nothing) = (0, 0, 0);
+    for n in 0..1500 {
+        let (path, bytes) = &files[dice.below(files.len() as u64) as usize];
+        let written = bytes.written();
+        if written.is_empty() {
+            continue;
+        }
+        let chunk = written[dice.below(written.len() as u64) as usize];
+        let (byte, bit) = (chunk + dice.below(4096), dice.below(8) as u8);
+        let damaged = Memory::of(media.contents());
+        let mut changed: Bytes = bytes.clone();
+        if !changed.flip(byte, bit) {
+            continue;
+        }
+        damaged.put(path, changed);
+        let what = format!("flip {n}: bit {bit} of byte {byte} of {}", path.display());
+        match open(damaged) {
+            Err(_) => refused += 1,
+            Ok(array) => {
+                never_wrong(&array, &wanted, &what);
+                match array.check(&mut |_| {}) {
+                    Ok(report) if report.is_clean() => nothing += 1,
+                    _ => found += 1,
+                }
+            }
+        }
+    }
+    println!("{refused} refused at once, {found} found by the check, {nothing} where nothing is");
+    assert!(refused > 10 && found > 100, "the test looks at nothing");
+}
+
+#[test]
+fn files_of_a_pool_that_are_missing_short_foreign_or_newer_are_refused_by_name() {
+    let media = made();
+    drop(with_a_pair(&media));
+    let other = made();
+    let refusal = |change: &dyn Fn(&Memory, Bytes)| {
+        let changed = media.fork();
+        change(&changed, media.contents()["a/p".as_ref() as &std::path::Path].clone());
+        open(changed).err().expect("it is refused")
+    };
+    let missing = refusal(&|media, _| media.remove("a/p".as_ref()));
+    assert!(missing.contains("a/p") && missing.contains("missing"), "{missing}");
+    let short = refusal(&|media, mut bytes| {
+        bytes.set_len(bytes.len() / 2);
+        media.put("a/p".as_ref(), bytes);
+    });
+    assert!(short.contains("a/p") && short.contains("belong there"), "{short}");
+    let foreign = refusal(&|media, _| {
+        media.put("a/p".as_ref(), other.contents()["a/p".as_ref() as &std::path::Path].clone());
+    });
+    assert!(foreign.contains("a/p") && foreign.contains("another array"), "{foreign}");
+    let newer = refusal(&|media, mut bytes| {
+        for copy in [0, 4096] {
+            let mut header = [0; 36];
+            assert!(bytes.read(copy, &mut header));
+            header[8] = 9;
+            let sum = crc32c::crc32c(&header[..32]).to_le_bytes();
+            header[32..].copy_from_slice(&sum);
+            bytes.write(copy, &header);
+        }
+        media.put("a/p".as_ref(), bytes);
+    });
+    assert!(newer.contains("a/p") && newer.contains("format 9"), "{newer}");
+    let no_header = refusal(&|media, mut bytes| {
+        bytes.write(0, &[0; 8192]);
+        media.put("a/p".as_ref(), bytes);
+    });
+    assert!(no_header.contains("a/p") && no_header.contains("not the file of a pool"));
+    let no_intent = refusal(&|media, _| media.remove("a/pool-0-0.intent".as_ref()));
+    assert!(no_intent.contains("pool-0-0.intent") && no_intent.contains("missing"), "{no_intent}");
+}
+
+fn faulty() -> (Faulty, Array) {
+    let faults = Faulty::new(Arc::new(made()));
+    let array = TestArray::opened(Arc::new(faults.clone()));
+    (faults, array)
+}
+
+fn once(name: &str, act: Act) -> Fault {
+    Fault { name: name.into(), act, kind: io::ErrorKind::Other, after: 0, times: 1 }
+}
+
+#[test]
+fn a_disk_that_fails_once_fails_that_request_only() {
+    let (faults, array) = faulty();
+    array.write(ldev(17), 0, &[1; 8192]).unwrap();
+    faults.fail(once("/p", Act::Write));
+    assert!(array.write(ldev(17), 65_536, &[2; 4096]).is_err());
+    faults.fail(once("/p", Act::Read));
+    let mut bytes = [0; 4096];
+    assert!(array.read(ldev(17), 0, &mut bytes).is_err());
+    array.read(ldev(17), 0, &mut bytes).unwrap();
+    assert_eq!(bytes, [1; 4096]);
+    array.write(ldev(17), 65_536, &[2; 4096]).unwrap();
+    array.flush(ldev(17)).unwrap();
+    assert!(array.check(&mut |_| {}).unwrap().is_clean());
+}
+
+#[test]
+fn a_block_whose_overwrite_failed_is_an_error_until_it_is_written_again() {
+    let (faults, array) = faulty();
+    array.write(ldev(17), 0, &[1; 8192]).unwrap();
+    array.flush(ldev(17)).unwrap();
+    faults.fail(once("/p", Act::Write));
+    assert!(array.write(ldev(17), 0, &[2; 4096]).is_err());
+    let mut bytes = [0; 4096];
+    if array.read(ldev(17), 0, &mut bytes).is_ok() {
+        assert!(bytes == [1; 4096] || bytes == [2; 4096], "never anything else");
+    }
+    array.write(ldev(17), 0, &[3; 4096]).unwrap();
+    array.read(ldev(17), 0, &mut bytes).unwrap();
+    assert_eq!(bytes, [3; 4096]);
+}
+
+#[test]
+fn after_a_flush_that_failed_nothing_more_is_promised() {
+    let (faults, array) = faulty();
+    array.write(ldev(17), 0, &[1; 4096]).unwrap();
+    array.flush(ldev(17)).unwrap();
+    array.write(ldev(17), 0, &[2; 4096]).unwrap();
+    faults.fail(once("/p", Act::Flush));
+    assert!(array.flush(ldev(17)).is_err());
+    // The disk may have dropped what it had; that it is well again proves nothing.
+    let refused = array.flush(ldev(17)).unwrap_err();
+    assert!(refused.advice.unwrap().contains("start it again"));
+    assert!(array.write(ldev(17), 0, &[3; 4096]).is_err());
+    let mut bytes = [0; 4096];
+    array.read(ldev(17), 0, &mut bytes).unwrap();
+}
+
+#[test]
+fn metadata_that_cannot_be_written_changes_no_pair() {
+    for act in [Act::Write, Act::Flush] {
+        let (faults, array) = faulty();
+        array.write(ldev(17), 0, &[1; 4096]).unwrap();
+        array.flush(ldev(17)).unwrap();
+        let pairs = vec![target(17, 0, Some(18))];
+        let order = Order::Change { change: create(), pairs };
+        faults.fail_always("meta.redb", act, io::ErrorKind::StorageFull);
+        assert!(array.execute(RequestId::random(), &order).is_err());
+        assert_eq!(array.status(end(17, 0)).unwrap().status.word(), "SMPL");
+        let mut bytes = [0; 4096];
+        array.read(ldev(17), 0, &mut bytes).unwrap();
+        assert_eq!(bytes, [1; 4096]);
+    }
+}

@@ -1,0 +1,367 @@
+//! One member of a pool: a file or block device with pages and their checksums.
+//!
+//! | bytes | meaning |
+//! |---|---|
+//! | 0-4095 | the header, below |
+//! | 4096-8191 | a copy of it |
+//! | 8192-1048575 | unused |
+//! | from 1 MiB | segments of 64 MiB + 64 KiB, each: checksums (64 KiB), then 1,024 pages (64 KiB each) |
+//!
+//! The checksums of a segment: 4 bytes LE a block, 16 blocks a page, pages in their order. A
+//! checksum means something only for a block that a map entry has.
+//!
+//! The header:
+//!
+//! | bytes | meaning |
+//! |---|---|
+//! | 0-7 | `HORCPOOL` |
+//! | 8-11 | version of this layout, LE: 1 |
+//! | 12-27 | the array's own random number |
+//! | 28-29 | pool, LE |
+//! | 30 | member |
+//! | 31 | zero |
+//! | 32-35 | CRC-32C of bytes 0-31, LE |
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+};
+
+use super::{
+    StoreError,
+    disk::{Disk, Media},
+    intent::Intent,
+    leaf::{BLOCK, Generation, PAGE, PageId},
+    space::SEGMENT,
+    sums::{GROUP, GROUP_BYTES, Sums, checksum},
+};
+
+/// Where the first segment begins.
+const START: u64 = 1 << 20;
+/// Bytes of the checksums of a segment.
+const SUMS: u64 = (SEGMENT / GROUP) as u64 * GROUP_BYTES as u64;
+/// Bytes of a segment.
+pub const SEGMENT_BYTES: u64 = SUMS + SEGMENT as u64 * PAGE as u64;
+
+const MAGIC: &[u8; 8] = b"HORCPOOL";
+/// The layout this release writes and reads.
+const VERSION: u32 = 1;
+
+/// Who a member belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The array's own random number.
+    pub array: [u8; 16],
+    /// The pool.
+    pub pool: u16,
+    /// Which of its members.
+    pub member: u8,
+}
+
+impl Owner {
+    fn header(&self) -> [u8; BLOCK] {
+        let mut header = [0; BLOCK];
+        header[..8].copy_from_slice(MAGIC);
+        header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        header[12..28].copy_from_slice(&self.array);
+        header[28..30].copy_from_slice(&self.pool.to_le_bytes());
+        header[30] = self.member;
+        let sum = crc32c::crc32c(&header[..32]).to_le_bytes();
+        header[32..36].copy_from_slice(&sum);
+        header
+    }
+}
+
+/// A member in use.
+#[derive(Debug)]
+pub struct Member {
+    path: PathBuf,
+    number: u8,
+    disk: Arc<dyn Disk>,
+    sums: Sums,
+    intent: Intent,
+    segments: AtomicU32,
+    /// Whether anything was written since the last flush began.
+    dirty: AtomicBool,
+    /// Groups whose space below is known to be there.
+    ready: Mutex<Vec<u64>>,
+}
+
+/// How many whole segments fit `bytes`.
+#[must_use]
+pub fn segments_in(bytes: u64) -> u32 {
+    u32::try_from(bytes.saturating_sub(START) / SEGMENT_BYTES).unwrap_or(u32::MAX).min(1 << 22)
+}
+
+/// The bytes of a member of so many segments.
+#[must_use]
+pub const fn bytes_of(segments: u32) -> u64 {
+    START + segments as u64 * SEGMENT_BYTES
+}
+
+impl Member {
+    /// Makes a new disk a member. Whatever it held is gone.
+    ///
+    /// # Errors
+    /// The disk's answer.
+    pub fn format(
+        disk: &dyn Disk,
+        path: &Path,
+        owner: Owner,
+        segments: u32,
+        preallocate: bool,
+    ) -> Result<(), StoreError> {
+        let length = bytes_of(segments);
+        let header = owner.header();
+        disk.size()
+            .and_then(|size| if size < length { disk.set_len(length) } else { Ok(()) })
+            .and_then(|()| if preallocate { disk.reserve(0, length) } else { Ok(()) })
+            .and_then(|()| disk.write(0, &header))
+            .and_then(|()| disk.write(BLOCK as u64, &header))
+            .and_then(|()| disk.flush())
+            .map_err(StoreError::io(path, "make a pool of"))
+    }
+
+    /// Opens a member and its intent file.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when it is another's, shortened or no member at all;
+    /// [`StoreError::Newer`]; the disk's answer.
+    pub fn open(
+        media: &dyn Media,
+        path: &Path,
+        intent: &Path,
+        owner: Owner,
+        segments: u32,
+    ) -> Result<Self, StoreError> {
+        let disk = media.open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::damaged(path, "the file of the pool is missing"),
+            _ => StoreError::io(path, "open")(error),
+        })?;
+        verify(&*disk, path, owner)?;
+        let size = disk.size().map_err(StoreError::io(path, "measure"))?;
+        if size < bytes_of(segments) {
+            let what = format!("it has {size} bytes, but {} belong there", bytes_of(segments));
+            return Err(StoreError::damaged(path, what));
+        }
+        let marks = media.open(intent).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::damaged(
+                intent,
+                "the file is missing; without it nobody knows what a crash left in flight",
+            ),
+            _ => StoreError::io(intent, "open")(error),
+        })?;
+        let intent = Intent::open(marks, segments).map_err(StoreError::io(intent, "read"))?;
+        Ok(Self {
+            path: path.to_owned(),
+            number: owner.member,
+            disk,
+            sums: Sums::default(),
+            intent,
+            segments: AtomicU32::new(segments),
+            dirty: AtomicBool::new(false),
+            ready: Mutex::default(),
+        })
+    }
+
+    /// Makes it longer.
+    ///
+    /// # Errors
+    /// The disk's answer.
+    pub fn grow(&self, segments: u32, preallocate: bool) -> Result<(), StoreError> {
+        let length = bytes_of(segments);
+        self.disk
+            .size()
+            .and_then(|size| if size < length { self.disk.set_len(length) } else { Ok(()) })
+            .and_then(|()| if preallocate { self.disk.reserve(0, length) } else { Ok(()) })
+            .and_then(|()| self.disk.flush())
+            .and_then(|()| self.intent.grow(segments))
+            .map_err(StoreError::io(&self.path, "grow"))?;
+        self.segments.store(segments, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many segments it has.
+    #[must_use]
+    pub fn segments(&self) -> u32 {
+        self.segments.load(Ordering::SeqCst)
+    }
+
+    /// Its marks.
+    #[must_use]
+    pub const fn intent(&self) -> &Intent {
+        &self.intent
+    }
+
+    /// Makes sure that the file system below has room for a page and its checksums, a group of
+    /// pages at a time: a sparse file on a full file system then fails here, and never a flush.
+    ///
+    /// # Errors
+    /// `StorageFull`, or the disk's answer.
+    pub fn prepare(&self, page: PageId) -> io::Result<()> {
+        let group = page.number() / GROUP;
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let (word, bit) = (group as usize / 64, 1 << (group % 64));
+        if ready.len() <= word {
+            ready.resize(word + 1, 0);
+        }
+        if ready[word] & bit == 0 {
+            let first = PageId::new(self.number, group * GROUP);
+            self.disk.reserve(sums_offset(first), GROUP_BYTES as u64)?;
+            self.disk.reserve(offset(first), u64::from(GROUP) * PAGE as u64)?;
+            ready[word] |= bit;
+        }
+        Ok(())
+    }
+
+    /// Writes whole blocks of a page, from block `first` on.
+    ///
+    /// # Errors
+    /// The disk's answer; any of the blocks may be unreadable then.
+    pub fn write(
+        &self,
+        page: PageId,
+        birth: Generation,
+        first: usize,
+        data: &[u8],
+    ) -> io::Result<()> {
+        let segment = page.number() / SEGMENT;
+        let group = self.sums.group(&*self.disk, page, sums_offset(page))?;
+        self.intent.enter(segment)?;
+        let written = self.disk.write(offset(page) + (first * BLOCK) as u64, data);
+        if written.is_ok() {
+            for (block, data) in (first..).zip(data.chunks_exact(BLOCK)) {
+                self.sums.set(&group, page, block, checksum(page, birth, block, data));
+            }
+        }
+        // After the write, so that a flush which began before it leaves this for the next one.
+        self.dirty.store(true, Ordering::SeqCst);
+        self.intent.leave(segment);
+        written
+    }
+
+    /// Reads whole blocks of a page, from block `first` on, and verifies them.
+    ///
+    /// # Errors
+    /// `InvalidData` for a block that is damaged; the disk's answer.
+    pub fn read(
+        &self,
+        page: PageId,
+        birth: Generation,
+        first: usize,
+        buffer: &mut [u8],
+    ) -> io::Result<()> {
+        self.disk.read(offset(page) + (first * BLOCK) as u64, buffer)?;
+        let group = self.sums.group(&*self.disk, page, sums_offset(page))?;
+        for (block, data) in (first..).zip(buffer.chunks_exact(BLOCK)) {
+            let found = checksum(page, birth, block, data);
+            if found != group.get(page, block) {
+                if !self.intent.is_suspect(page.number() / SEGMENT) {
+                    let what = format!(
+                        "{}: block {block} of page {} does not match its checksum",
+                        self.path.display(),
+                        page.number()
+                    );
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                }
+                self.sums.set(&group, page, block, found);
+                self.dirty.store(true, Ordering::SeqCst);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes everything written before durable, with its checksums.
+    ///
+    /// # Errors
+    /// The disk's answer; what is on the disk is not known then.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        if !self.dirty.swap(false, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let place = |group: u32| sums_offset(PageId::new(self.number, group * GROUP));
+        self.sums
+            .write(&*self.disk, place)
+            .and_then(|()| self.disk.flush())
+            .map_err(StoreError::io(&self.path, "flush"))
+    }
+
+    /// Unmarks what is at rest, or all where no more writes will come; for the moment after a
+    /// flush.
+    ///
+    /// # Errors
+    /// The disk's answer.
+    pub fn settle(&self, last: bool) -> Result<(), StoreError> {
+        self.intent
+            .settle(last, |segment| self.sums.is_dirty(segment * SEGMENT, SEGMENT))
+            .map_err(StoreError::io(&self.path, "note the state of"))
+    }
+
+    /// Gives the space of a page back to the file system below.
+    pub fn discard(&self, page: PageId) {
+        // Space that stays taken is no error.
+        let _ = self.disk.discard(offset(page), PAGE as u64);
+    }
+}
+
+/// Verifies that a disk is the member that `owner` says.
+///
+/// # Errors
+/// See [`Member::open`].
+pub fn verify(disk: &dyn Disk, path: &Path, owner: Owner) -> Result<(), StoreError> {
+    let mut found = None;
+    for offset in [0, BLOCK as u64] {
+        let mut header = [0; BLOCK];
+        match disk.read(offset, &mut header) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => continue,
+            Err(error) => return Err(StoreError::io(path, "read")(error)),
+        }
+        if crc32c::crc32c(&header[..32]).to_le_bytes() == header[32..36] {
+            found = found.or(Some(header));
+        }
+    }
+    let Some(header) = found.filter(|header| header[..8] == *MAGIC) else {
+        return Err(StoreError::damaged(path, "it is not the file of a pool"));
+    };
+    let version = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
+    if version > VERSION {
+        return Err(StoreError::Newer { path: path.to_owned(), found: version, known: VERSION });
+    }
+    if header[12..28] != owner.array {
+        return Err(StoreError::damaged(path, "it belongs to another array"));
+    }
+    let (pool, member) = (u16::from_le_bytes([header[28], header[29]]), header[30]);
+    if (pool, member) != (owner.pool, owner.member) {
+        let what = format!(
+            "it is file {member} of pool {pool}, where file {} of pool {} belongs",
+            owner.member, owner.pool
+        );
+        return Err(StoreError::damaged(path, what));
+    }
+    Ok(())
+}
+
+const fn segment_offset(page: PageId) -> u64 {
+    START + (page.number() / SEGMENT) as u64 * SEGMENT_BYTES
+}
+
+/// Where a page lies.
+const fn offset(page: PageId) -> u64 {
+    segment_offset(page) + SUMS + (page.number() % SEGMENT) as u64 * PAGE as u64
+}
+
+/// Where the checksums of a page's group lie.
+const fn sums_offset(page: PageId) -> u64 {
+    segment_offset(page) + (page.number() % SEGMENT / GROUP) as u64 * GROUP_BYTES as u64
+}
