@@ -1,7 +1,7 @@
 //! Everything that must pass.
 
 use crate::{
-    cargo::{Result, cargo, succeed},
+    cargo::{Result, cargo, succeed, workspace},
     demo, tools,
 };
 
@@ -32,6 +32,20 @@ pub fn test() -> Result {
 pub fn bench() -> Result {
     succeed(cargo(&["build", "--release", "--workspace", "--bins", "--examples", "--locked"]))?;
     succeed(cargo(&["bench", "--package", "tests", "--bench", "budgets", "--locked"]))
+}
+
+/// `cargo xtask bench store`: the store beside what people would use instead.
+pub fn bench_store() -> Result {
+    tools::ensure_peers();
+    succeed(cargo(&["build", "--release", "--package", "array", "--bins", "--locked"]))?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), Into::into);
+    let arrayd = target.join("release/arrayd");
+    let report = workspace().join("docs/bench");
+    let mut command = cargo(&["bench", "--package", "array", "--bench", "store", "--locked", "--"]);
+    command.arg("--dir").arg(&target).arg("--report").arg(report).arg("--arrayd").arg(arrayd);
+    command.env("RUST_LOG", "off");
+    succeed(command)
 }
 
 /// `cargo xtask deny`: licences, bans and sources of everything we depend on.

@@ -1,10 +1,11 @@
-//! The project's own tasks: `cargo xtask demo`, `test`, `bench`, `deny`, `dist`.
+//! The project's own tasks: `cargo xtask demo`, `test`, `bench`, `torture`, `deny`, `dist`.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `demo` | the seed's session, run and verified |
 //! | `check` | everything that must pass: builds, tests, doctests, the demo |
 //! | `dist` | a tree to copy to `/`, with links, man pages and completions |
+//! | `torture` | crash points, for as long as is wished |
 //! | `tools` | programs of others: found, or installed, or named |
 //! | `cargo` | calling cargo |
 
@@ -13,6 +14,7 @@ mod check;
 mod demo;
 mod dist;
 mod tools;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -35,7 +37,22 @@ fn main() -> ExitCode {
         )
         .subcommand(Command::new("test").about("Install or name what is needed, run everything"))
         .subcommand(
-            Command::new("bench").about("Measure the budgets of docs/bench.md on release builds"),
+            Command::new("bench")
+                .about("Measure the budgets of docs/bench.md on release builds")
+                .subcommand(Command::new("store").about(
+                "Measure the store beside reflink, btrfs, qcow2 and plain files; writes docs/bench",
+            )),
+        )
+        .subcommand(
+            Command::new("torture")
+                .about("Crash an array at random points and judge what is left: torture --help")
+                .disable_help_flag(true)
+                .arg(
+                    Arg::new("arguments")
+                        .num_args(0..)
+                        .allow_hyphen_values(true)
+                        .trailing_var_arg(true),
+                ),
         )
         .subcommand(Command::new("dist").about("Make a tree and an archive ready to install"))
         .subcommand(Command::new("deny").about("Check licences, bans and sources (cargo-deny)"))
@@ -43,7 +60,12 @@ fn main() -> ExitCode {
     let result = match matches.subcommand() {
         Some(("demo", args)) => demo::run(args.get_flag("keep")),
         Some(("test", _)) => check::test(),
+        Some(("bench", args)) if args.subcommand_name() == Some("store") => check::bench_store(),
         Some(("bench", _)) => check::bench(),
+        Some(("torture", args)) => {
+            let given = args.get_many::<String>("arguments").into_iter().flatten();
+            torture::run(&given.map(String::as_str).collect::<Vec<_>>())
+        }
         Some(("dist", _)) => dist::run(),
         Some(("deny", _)) => check::deny(),
         _ => Err("no such task".into()),

@@ -25,7 +25,28 @@ pub fn ensure() -> Result {
     if !found("cargo-nextest") {
         cargo::succeed(cargo::cargo(&["install", "--locked", "--quiet", "cargo-nextest"]))?;
     }
-    let missing: Vec<_> = TOOLS.iter().filter(|tool| !found(tool.program)).collect();
+    install(&TOOLS)
+}
+
+/// Programs that the store is measured beside.
+const PEERS: &[Tool] = &[
+    Tool { program: "fio", package: "fio" },
+    Tool { program: "mkfs.xfs", package: "xfsprogs" },
+    Tool { program: "mkfs.btrfs", package: "btrfs-progs" },
+    Tool { program: "qemu-img", package: "qemu-utils" },
+    Tool { program: "qemu-storage-daemon", package: "qemu-system-common" },
+    Tool { program: "losetup", package: "mount" },
+];
+
+/// The same for the peers of a benchmark, which goes on without those that cannot be had.
+pub fn ensure_peers() {
+    if let Err(missing) = install(PEERS) {
+        eprintln!("xtask: {missing}");
+    }
+}
+
+fn install(tools: &[Tool]) -> Result {
+    let missing: Vec<_> = tools.iter().filter(|tool| !found(tool.program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -33,7 +54,7 @@ pub fn ensure() -> Result {
     packages.dedup();
     if !(is_root() && found("apt-get")) {
         return Err(format!(
-            "the tests need {}; install them: apt-get install {}",
+            "{} are needed; install them: apt-get install {}",
             missing.iter().map(|tool| tool.program).collect::<Vec<_>>().join(", "),
             packages.join(" ")
         ));
