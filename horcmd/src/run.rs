@@ -63,7 +63,8 @@ fn with_log(mut settings: Settings, files: &LogFiles) -> Result<(), StartFailure
 
 async fn live(settings: &Settings, ready: Ready) -> Result<(), StartFailure> {
     let Ready { daemon, endpoint, poll } = ready;
-    let signals = tokio::spawn(stop_on_signal(daemon.clone()));
+    // Caught before anyone can learn from the registration whom to send them to.
+    let signals = tokio::spawn(stop_on_signal(Signals::catch(), daemon.clone()));
     register(&settings.home, settings.instance, &daemon)
         .map_err(|e| StartFailure::process(format!("no registration: {e}")))?;
     tell_ready();
@@ -99,26 +100,53 @@ fn tell_ready() {
     }
 }
 
+/// The signals that end the daemon in good order.
 #[cfg(unix)]
-async fn stop_on_signal(daemon: Arc<Daemon>) {
-    use tokio::signal::unix::{SignalKind, signal};
+struct Signals {
+    term: tokio::signal::unix::Signal,
+    int: tokio::signal::unix::Signal,
+}
 
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        log::error!("signals cannot be caught; they end the daemon at once");
-        return;
-    };
+#[cfg(unix)]
+impl Signals {
+    /// From here on they no longer end the process at once.
+    fn catch() -> Option<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let (term, int) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+        match (term, int) {
+            (Ok(term), Ok(int)) => Some(Self { term, int }),
+            _ => {
+                log::error!("signals cannot be caught; they end the daemon at once");
+                None
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn stop_on_signal(signals: Option<Signals>, daemon: Arc<Daemon>) {
+    let Some(mut signals) = signals else { return };
     let name = tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = int.recv() => "SIGINT",
+        _ = signals.term.recv() => "SIGTERM",
+        _ = signals.int.recv() => "SIGINT",
     };
     log::info!("{name}: shutting down");
     daemon.stop.notify_one();
 }
 
 #[cfg(not(unix))]
-async fn stop_on_signal(daemon: Arc<Daemon>) {
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn catch() -> Self {
+        Self
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop_on_signal(_: Signals, daemon: Arc<Daemon>) {
     if tokio::signal::ctrl_c().await.is_ok() {
         log::info!("interrupted: shutting down");
         daemon.stop.notify_one();
