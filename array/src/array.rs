@@ -189,7 +189,6 @@ impl Array {
     pub fn write(&self, ldev: LdevId, offset: u64, data: &[u8]) -> Result<(), CciError> {
         self.check_writable(ldev)?;
         let written = self.making_room(|| self.store.write(ldev, offset, data));
-        self.copier.wake();
         written.map_err(|error| self.about(ldev, error))
     }
 
@@ -201,7 +200,6 @@ impl Array {
     pub fn zero(&self, ldev: LdevId, offset: u64, length: u64) -> Result<(), CciError> {
         self.check_writable(ldev)?;
         let zeroed = self.making_room(|| self.store.zero(ldev, offset, length));
-        self.copier.wake();
         zeroed.map_err(|error| self.about(ldev, error))
     }
 

@@ -11,8 +11,11 @@ use crate::{
     store::{PoolFigures, StoreError},
 };
 
+/// How often it looks.
+const EVERY: Duration = Duration::from_secs(1);
+
 /// How long a change of a map may stay in memory alone if no host asks for a flush.
-const AT_REST: Duration = Duration::from_secs(1);
+const AT_REST: Duration = Duration::from_secs(5);
 
 /// How often a pool that is short of space is looked through for pages that only an old record has.
 const BETWEEN_TRIMS: Duration = Duration::from_secs(600);
@@ -50,7 +53,7 @@ impl Keeper {
     fn wait(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = |state: &mut State| !state.rung && !state.stopped;
-        let waited = self.rung.wait_timeout_while(state, AT_REST, idle);
+        let waited = self.rung.wait_timeout_while(state, EVERY, idle);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         state.rung = false;
         !state.stopped
@@ -80,6 +83,7 @@ pub fn run(array: &Array) {
         log::error!("cannot look through what was being written when the array stopped: {error}");
     }
     let mut last_trim: Option<Instant> = None;
+    let mut settled = Instant::now();
     while array.keeper.wait() {
         let tidied = loop {
             match array.store.tidy() {
@@ -95,6 +99,11 @@ pub fn run(array: &Array) {
                 last_trim = Some(Instant::now());
                 array.store.trim()?;
             }
+            array.store.fold()?;
+            if settled.elapsed() < AT_REST {
+                return Ok(());
+            }
+            settled = Instant::now();
             array.store.settle()
         });
         if let Err(error) = trimmed {

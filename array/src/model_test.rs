@@ -163,6 +163,7 @@ fn play(acts: Vec<Act>) -> Result<(), TestCaseError> {
             Act::CopyAll => array.copy_all(),
             Act::Tidy => {
                 array.array.store.tidy().unwrap();
+                array.array.store.fold().unwrap();
             }
             Act::Reopen => array = array.reopen(),
             Act::Crash => {

@@ -394,6 +394,9 @@ impl PoolStore {
                 }
                 NextHolds::Fork(branch, _) => Content::Own(self.open_head(*branch, &volume.pool)),
             };
+            if let Content::Own(head) = &content {
+                head.owner.store(*number, Ordering::SeqCst);
+            }
             let holds = Holds { content, tether: None, writable: next.writable };
             match held.get_mut(number) {
                 Some(gate) => *gate.holds = holds,

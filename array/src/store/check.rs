@@ -11,6 +11,7 @@ use super::{
     engine::PoolStore,
     leaf::{BLOCK, BLOCKS, Generation, LEAF, Leaf, PAGE, PageId, Piece},
     records::LeafKey,
+    run::Slice,
     space::{SEGMENT, SegmentId},
     volume::VolumeNumber,
 };
@@ -383,9 +384,10 @@ impl PoolStore {
 /// The blocks of a piece that do not match their checksums.
 fn verify(pool: &Arc<super::pool::Pool>, piece: Piece) -> Vec<usize> {
     let mut bytes = vec![0; PAGE];
-    if piece.mask == super::leaf::WHOLE && pool.read(piece, 0, &mut bytes).is_ok() {
+    let whole = Slice::new(piece.page, piece.birth, &(0..BLOCKS), 0);
+    if piece.mask == super::leaf::WHOLE && pool.read(&[whole], &mut bytes).is_ok() {
         return Vec::new();
     }
     let blocks = (0..BLOCKS).filter(|block| piece.has(*block));
-    blocks.filter(|block| pool.read(piece, *block, &mut bytes[..BLOCK]).is_err()).collect()
+    blocks.filter(|block| pool.read_block(piece, *block, &mut bytes[..BLOCK]).is_err()).collect()
 }

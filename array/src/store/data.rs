@@ -6,11 +6,14 @@ use std::{
     sync::{Arc, PoisonError, RwLockReadGuard, TryLockError, atomic::Ordering},
 };
 
+use smallvec::SmallVec;
+
 use super::{
     Content as Found, StoreError,
     engine::PoolStore,
-    leaf::{BLOCK, BLOCKS, Entry, LEAF, PAGE, Piece},
-    volume::{Cell, Content, Head, Holds, Tether, Volume, VolumeNumber},
+    leaf::{BLOCK, Entry, LEAF, PAGE, PageId, Piece},
+    run::{Fault, Slice},
+    volume::{Cell, Content, Head, Holds, SPAN, Tether, Volume, VolumeNumber},
 };
 
 /// The part of a read or write that lies in one page.
@@ -28,24 +31,39 @@ impl Part {
     const fn blocks(&self) -> Range<usize> {
         self.within.start / BLOCK..self.within.end.div_ceil(BLOCK)
     }
-
-    const fn is_whole(&self) -> bool {
-        self.within.end - self.within.start == PAGE
-    }
 }
 
-fn parts(offset: u64, length: usize) -> impl Iterator<Item = Part> {
+/// The parts of a request, page by page.
+fn parts(offset: u64, bytes: Range<usize>) -> impl Iterator<Item = Part> {
+    chunks(offset, bytes, PAGE as u64).map(|(at, buffer)| {
+        let start = (at % PAGE as u64) as usize;
+        Part { page: at / PAGE as u64, within: start..start + buffer.len(), buffer }
+    })
+}
+
+/// The parts of a request that each lie under one stripe.
+fn spans(offset: u64, length: usize) -> impl Iterator<Item = (u64, Range<usize>)> {
+    chunks(offset, 0..length, SPAN * PAGE as u64)
+}
+
+/// A request in pieces that do not cross a multiple of `unit`: where each begins on the volume,
+/// and its bytes of the buffer. `offset` is where byte `bytes.start` goes.
+fn chunks(
+    offset: u64,
+    bytes: Range<usize>,
+    unit: u64,
+) -> impl Iterator<Item = (u64, Range<usize>)> {
     let mut done = 0;
     std::iter::from_fn(move || {
-        if done == length {
+        let left = bytes.len() - done;
+        if left == 0 {
             return None;
         }
         let at = offset + done as u64;
-        let start = (at % PAGE as u64) as usize;
-        let count = (PAGE - start).min(length - done);
-        let buffer = done..done + count;
+        let count = usize::try_from(unit - at % unit).unwrap_or(left).min(left);
+        let start = bytes.start + done;
         done += count;
-        Some(Part { page: at / PAGE as u64, within: start..start + count, buffer })
+        Some((at, start..start + count))
     })
 }
 
@@ -54,11 +72,27 @@ const fn mask_of(blocks: &Range<usize>) -> u16 {
     (((1u32 << blocks.end) - 1) & !((1u32 << blocks.start) - 1)) as u16
 }
 
+/// Runs of blocks from which on a whole page is copied sooner than they are.
+const SCATTERED: usize = 3;
+
 /// A map entry, found.
 struct Place {
     leaf: u32,
     at: usize,
     cell: Arc<Cell>,
+}
+
+/// The slices of a request; most have one.
+type Slices = SmallVec<[Slice; 1]>;
+
+/// A write of one page, worked out.
+struct Planned {
+    place: Place,
+    page: u64,
+    /// What the page is mapped to afterwards, if that changes.
+    entry: Option<Entry>,
+    /// A page that was taken for it, to be given back if the write fails.
+    taken: Option<PageId>,
 }
 
 impl PoolStore {
@@ -76,9 +110,8 @@ impl PoolStore {
         let volume = self.known(number, offset, buffer.len())?;
         self.with_root(&volume, |root, holds, head| {
             let mut found = Found::Zeros;
-            for part in parts(offset, buffer.len()) {
-                let bytes = &mut buffer[part.buffer.clone()];
-                if self.read_part(root, holds, head, &part, bytes)? == Found::Bytes {
+            for (at, bytes) in spans(offset, buffer.len()) {
+                if self.read_span(root, holds, head, at, &mut buffer[bytes])? == Found::Bytes {
                     found = Found::Bytes;
                 }
             }
@@ -98,11 +131,11 @@ impl PoolStore {
         data: &[u8],
     ) -> Result<(), StoreError> {
         self.change(number, offset, data.len() as u64, |root, holds, head, from| {
-            for part in parts(offset + from, data.len() - from as usize) {
-                let start = from as usize + part.buffer.start;
-                let bytes = &data[start..start + part.buffer.len()];
-                let written = self.write_part(root, holds, head, &part, bytes);
-                written.map_err(|error| (start as u64, error))?;
+            let rest = &data[from as usize..];
+            for (at, bytes) in spans(offset + from, rest.len()) {
+                let start = from + bytes.start as u64;
+                let written = self.write_span(root, holds, head, at, &rest[bytes]);
+                written.map_err(|(done, error)| (start + done as u64, error))?;
             }
             Ok(())
         })
@@ -118,18 +151,16 @@ impl PoolStore {
         offset: u64,
         length: u64,
     ) -> Result<(), StoreError> {
-        static ZEROS: [u8; PAGE] = [0; PAGE];
+        const STEP: usize = SPAN as usize * PAGE;
+        static ZEROS: [u8; STEP] = [0; STEP];
         self.change(number, offset, length, |root, holds, head, from| {
             let mut done = from;
             while done < length {
-                let count = (length - done).min(PAGE as u64 * LEAF as u64) as usize;
-                for part in parts(offset + done, count) {
-                    let at = done + part.buffer.start as u64;
-                    let written =
-                        self.write_part(root, holds, head, &part, &ZEROS[..part.buffer.len()]);
-                    written.map_err(|error| (at, error))?;
-                }
-                done += count as u64;
+                let at = offset + done;
+                let count = (length - done).min(STEP as u64 - at % STEP as u64);
+                let zeroed = self.write_span(root, holds, head, at, &ZEROS[..count as usize]);
+                zeroed.map_err(|(at, error)| (done + at as u64, error))?;
+                done += count;
             }
             Ok(())
         })
@@ -257,47 +288,60 @@ impl PoolStore {
         Ok((Place { leaf, at, cell }, entry))
     }
 
-    fn read_part(
+    /// Reads what lies under one stripe, from byte `offset` of the volume on.
+    fn read_span(
         &self,
         root: &Volume,
         holds: &Holds,
         head: &Arc<Head>,
-        part: &Part,
+        offset: u64,
         buffer: &mut [u8],
     ) -> Result<Found, StoreError> {
-        let stripe = root.stripe(part.page).read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tether) = lacking(holds, part.page) {
-            drop(stripe);
-            return self.with_root(&tether.origin, |root, holds, head| {
-                let part = Part { page: part.page, within: part.within.clone(), buffer: 0..0 };
-                self.read_part(root, holds, head, &part, buffer)
-            });
+        let stripe = root.stripe(offset / PAGE as u64);
+        let _stripe = stripe.read().unwrap_or_else(PoisonError::into_inner);
+        let wrong = |fault: Fault| medium(root.number, offset, fault);
+        let mut slices = Slices::new();
+        let mut found = Found::Zeros;
+        for part in parts(offset, 0..buffer.len()) {
+            let bytes = &mut buffer[part.buffer.clone()];
+            if let Some(tether) = lacking(holds, part.page) {
+                let at = part.page * PAGE as u64 + part.within.start as u64;
+                if self.read_at(tether.origin.number, at, bytes)? == Found::Bytes {
+                    found = Found::Bytes;
+                }
+                continue;
+            }
+            let (_, entry) = self.locate(head, part.page)?;
+            if entry.mask() & mask_of(&part.blocks()) == 0 {
+                bytes.fill(0);
+                continue;
+            }
+            found = Found::Bytes;
+            if aligned(&part) {
+                gather(&entry, &part.blocks(), part.buffer.start, bytes, &mut slices);
+            } else {
+                let from_here = |fault: Fault| Fault { at: part.buffer.start + fault.at, ..fault };
+                let read = read_unaligned(head, &entry, &part, bytes);
+                read.map_err(from_here).map_err(wrong)?;
+            }
         }
-        let (_, entry) = self.locate(head, part.page)?;
-        let found = read_blocks(head, &entry, part, buffer);
-        found.map_err(|error| medium(root.number, part.page, error))
+        head.pool.read(&slices, buffer).map_err(wrong)?;
+        Ok(found)
     }
 
-    /// Writes within one page.
-    fn write_part(
+    /// Writes what lies under one stripe, from byte `offset` of the volume on. An error comes
+    /// with the byte of `data` up to which everything is written.
+    fn write_span(
         &self,
         root: &Volume,
         holds: &Holds,
         head: &Arc<Head>,
-        part: &Part,
+        offset: u64,
         data: &[u8],
-    ) -> Result<(), StoreError> {
-        let stripe = root.stripe(part.page).write().unwrap_or_else(PoisonError::into_inner);
-        let lacking = lacking(holds, part.page);
-        if let Some(tether) = lacking.filter(|_| !part.is_whole()) {
-            self.fetch_page(root, tether, part.page)?;
-        }
-        self.put(root, head, part, data)?;
-        if let Some(tether) = lacking.filter(|_| part.is_whole()) {
-            self.meta().fetched(root.number, tether, part.page);
-        }
-        drop(stripe);
-        Ok(())
+    ) -> Result<(), (usize, StoreError)> {
+        let stripe = root.stripe(offset / PAGE as u64);
+        let _stripe = stripe.write().unwrap_or_else(PoisonError::into_inner);
+        self.put(root, holds, head, offset, data)
     }
 
     /// Fetches a page from the origin. The caller holds its stripe.
@@ -307,44 +351,99 @@ impl PoolStore {
         tether: &Arc<Tether>,
         page: u64,
     ) -> Result<(), StoreError> {
-        let length = (volume.size - page * PAGE as u64).min(PAGE as u64) as usize;
-        let mut bytes = vec![0; length];
-        let part = Part { page, within: 0..length, buffer: 0..length };
-        self.with_root(&tether.origin, |root, holds, head| {
-            self.read_part(root, holds, head, &part, &mut bytes)
-        })?;
-        self.put(volume, &tether.head, &part, &bytes)?;
+        let offset = page * PAGE as u64;
+        let mut bytes = vec![0; (volume.size - offset).min(PAGE as u64) as usize];
+        self.read_at(tether.origin.number, offset, &mut bytes)?;
+        let holds = Holds {
+            content: Content::Own(Arc::clone(&tether.head)),
+            tether: None,
+            writable: false,
+        };
+        let put = self.put(volume, &holds, &tether.head, offset, &bytes);
+        put.map_err(|(_, error)| error)?;
         self.meta().fetched(volume.number, tether, page);
         Ok(())
     }
 
-    /// Puts bytes into a page of a head's map. The caller holds the page's stripe.
+    /// Puts bytes into a head's map. The caller holds the stripe of all of them.
     fn put(
         &self,
         volume: &Volume,
+        holds: &Holds,
+        head: &Arc<Head>,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), (usize, StoreError)> {
+        let mut slices = Slices::new();
+        let mut planned: SmallVec<[Planned; 1]> = SmallVec::new();
+        let mut stopped = None;
+        for part in parts(offset, 0..data.len()) {
+            let bytes = &data[part.buffer.clone()];
+            match self.plan(volume, holds, head, &part, bytes, &mut slices) {
+                Ok(plan) => planned.extend(plan),
+                Err(error) => {
+                    stopped = Some((part.buffer.start, error));
+                    break;
+                }
+            }
+        }
+        if let Err(fault) = head.pool.write(&slices, data) {
+            for page in planned.iter().filter_map(|plan| plan.taken) {
+                head.pool.space().give_back(page);
+            }
+            return Err((0, medium(volume.number, offset, fault)));
+        }
+        if planned.iter().any(|plan| plan.entry.is_some()) {
+            let mut meta = self.meta();
+            for Planned { place, entry, .. } in &planned {
+                if let Some(entry) = entry {
+                    meta.update(head, (place.leaf, &place.cell), place.at, *entry);
+                }
+            }
+        }
+        if let Some(tether) = &holds.tether {
+            let mut meta = self.meta();
+            for plan in &planned {
+                meta.fetched(volume.number, tether, plan.page);
+            }
+        }
+        stopped.map_or(Ok(()), Err)
+    }
+
+    /// Works out a write within one page: adds what is to be written to `slices`, and tells what
+    /// the map says afterwards. Whole zeros, and edges of blocks, are done at once.
+    fn plan(
+        &self,
+        volume: &Volume,
+        holds: &Holds,
         head: &Arc<Head>,
         part: &Part,
         data: &[u8],
-    ) -> Result<(), StoreError> {
+        slices: &mut Slices,
+    ) -> Result<Option<Planned>, StoreError> {
+        let page_at = part.page * PAGE as u64;
+        let whole_page = part.within.start == 0
+            && part.within.end as u64 >= (volume.size - page_at).min(PAGE as u64);
+        if let Some(tether) = lacking(holds, part.page).filter(|_| !whole_page) {
+            self.fetch_page(volume, tether, part.page)?;
+        }
         let (place, entry) = self.locate(head, part.page)?;
+        let page = part.page;
         let blocks = part.blocks();
         let mask = mask_of(&blocks);
         if is_zero(data) {
-            let last = volume.size.saturating_sub(part.page * PAGE as u64) as usize;
             if entry.mask() & mask == 0 {
-                return Ok(());
+                return Ok(Some(Planned { place, page, entry: None, taken: None }));
             }
-            let all = part.within.start == 0 && part.within.end >= last.min(PAGE);
-            if all || (entry.mask() & !mask == 0 && aligned(part)) {
+            if whole_page || (entry.mask() & !mask == 0 && aligned(part)) {
                 let cleared = head.current.load(Ordering::SeqCst);
-                let new = Entry { cleared, ..Entry::default() };
-                self.meta().update(head, (place.leaf, &place.cell), place.at, new);
-                return Ok(());
+                let entry = Some(Entry { cleared, ..Entry::default() });
+                return Ok(Some(Planned { place, page, entry, taken: None }));
             }
         }
-        let wrong = |error| medium(volume.number, part.page, error);
+        let at = page_at + (blocks.start * BLOCK) as u64;
+        let wrong = |fault| medium(volume.number, at, fault);
         let whole = whole_blocks(head, &entry, part, data).map_err(wrong)?;
-        let data = whole.as_deref().unwrap_or(data);
         let owned = {
             let state = place.cell.state.read().unwrap_or_else(PoisonError::into_inner);
             let floor = head.floor.load(Ordering::SeqCst);
@@ -354,26 +453,37 @@ impl PoolStore {
                 .then_some(state.leaf.since)
         };
         let top = entry.top.filter(|top| owned.is_some_and(|since| top.birth >= since));
-        let new = match top {
+        let (top, new, taken) = match top {
             Some(top) => {
                 if top.mask == 0 {
-                    head.pool.prepare(top.page).map_err(wrong)?;
+                    head.pool.prepare(top.page).map_err(|error| wrong(Fault { at: 0, error }))?;
                 }
-                head.pool.write(top.page, top.birth, blocks.start, data).map_err(wrong)?;
-                if top.mask & mask == mask {
-                    return Ok(());
-                }
-                let top = Piece { mask: top.mask | mask, ..top };
-                Entry { top: Some(top), base: over(&top, entry.base), cleared: 0 }
+                let wider = Piece { mask: top.mask | mask, ..top };
+                let new = Entry { top: Some(wider), base: over(&wider, entry.base), cleared: 0 };
+                (top, (wider.mask != top.mask).then_some(new), None)
             }
-            None => self.take_over(volume, head, &entry, part, data)?,
+            None => {
+                let (top, new) = self.take_over(volume, head, &entry, part)?;
+                (top, Some(new), Some(top.page))
+            }
         };
-        self.meta().update(head, (place.leaf, &place.cell), place.at, new);
-        Ok(())
+        match whole {
+            None => slices.push(Slice::new(top.page, top.birth, &blocks, part.buffer.start)),
+            Some(whole) => {
+                let slice = Slice::new(top.page, top.birth, &blocks, 0);
+                if let Err(fault) = head.pool.write(&[slice], &whole) {
+                    if let Some(page) = taken {
+                        head.pool.space().give_back(page);
+                    }
+                    return Err(wrong(fault));
+                }
+            }
+        }
+        Ok(Some(Planned { place, page, entry: new, taken }))
     }
 
-    /// Copies what a page lacks from its base, if both belong to the head's own record, and lets
-    /// the base go.
+    /// Copies the blocks of a page into its base, or what it lacks from there, whichever is less,
+    /// if both belong to the head's own record; the other one goes.
     pub(super) fn fold_page(
         &self,
         volume: &Volume,
@@ -387,74 +497,98 @@ impl PoolStore {
             let floor = head.floor.load(Ordering::SeqCst);
             state.generation.filter(|generation| *generation > floor).map(|_| state.leaf.since)
         };
-        let (Some(since), Some(mut top), Some(base)) = (since, entry.top, entry.base) else {
+        let (Some(since), Some(top), Some(base)) = (since, entry.top, entry.base) else {
             return Ok(());
         };
         if top.birth < since || base.birth < since {
             return Ok(());
         }
-        let mut bytes = [0; BLOCK];
-        for block in (0..BLOCKS).filter(|block| base.has(*block) && !top.has(*block)) {
+        let lacking = base.mask & !top.mask;
+        // Blocks of the base that the page covers are nobody's: until the map says otherwise,
+        // they may hold anything.
+        let (stays, copied) = if top.mask.count_ones() < lacking.count_ones() {
+            (base, top.mask)
+        } else {
+            (top, lacking)
+        };
+        if let Err(fault) = copy_blocks(head, &entry, &stays, copied) {
             // A damaged block stays where it is, and its base with it.
-            let copied = head
-                .pool
-                .read(base, block, &mut bytes)
-                .and_then(|()| head.pool.write(top.page, top.birth, block, &bytes));
-            if let Err(error) = copied {
-                log::warn!("{}", medium(volume.number, page, error));
-                return Ok(());
-            }
+            log::warn!("{}", medium(volume.number, page * PAGE as u64, fault));
+            return Ok(());
         }
-        top.mask |= base.mask;
-        let new = Entry { top: Some(top), base: None, cleared: 0 };
+        let merged = Piece { mask: top.mask | base.mask, ..stays };
+        let new = Entry { top: Some(merged), base: None, cleared: 0 };
         self.meta().update(head, (place.leaf, &place.cell), place.at, new);
         drop(stripe);
         Ok(())
     }
 
-    /// Writes blocks to a new page, because others need the one that is there.
+    /// Takes a new page for blocks that are about to be written, because others need the one that
+    /// is there; and what the map says once they are.
     fn take_over(
         &self,
         volume: &Volume,
         head: &Arc<Head>,
         entry: &Entry,
         part: &Part,
-        data: &[u8],
-    ) -> Result<Entry, StoreError> {
+    ) -> Result<(Piece, Entry), StoreError> {
+        let offset = part.page * PAGE as u64;
+        let wrong = |error| medium(volume.number, offset, Fault { at: 0, error });
         if self.records.is_short() {
             let what = "the file system of the array directory has no space in reserve";
-            let source = io::Error::new(io::ErrorKind::StorageFull, what);
-            return Err(StoreError::Data { volume: volume.number, source });
+            return Err(wrong(io::Error::new(io::ErrorKind::StorageFull, what)));
         }
-        let taken = head.pool.take().map_err(|error| medium(volume.number, part.page, error))?;
+        let taken = head.pool.take().map_err(wrong)?;
         let page = taken.ok_or(StoreError::Full(head.pool.id()))?;
-        let blocks = part.blocks();
         let birth = head.current.load(Ordering::SeqCst);
-        let mut top = Piece { page, birth, mask: mask_of(&blocks) };
-        let written = head.pool.write(page, birth, blocks.start, data);
-        let mut base = over(&top, entry.top);
-        let settled = written.and_then(|()| {
-            if entry.base.is_none() {
-                return Ok(());
+        let mut top = Piece { page, birth, mask: mask_of(&part.blocks()) };
+        let mut below = entry.top;
+        if let (Some(upper), Some(lower)) = (entry.top, entry.base) {
+            // A page over a page over a page would not end: the blocks of one of the two are
+            // copied, of whichever has fewer that are needed, or all where they are scattered.
+            let of_upper = upper.mask & !top.mask;
+            let of_lower = lower.mask & !upper.mask & !top.mask;
+            let upper_less = of_upper.count_ones() <= of_lower.count_ones();
+            let (some, stays) = if upper_less { (of_upper, lower) } else { (of_lower, upper) };
+            let scattered = runs_of(some).count() > SCATTERED;
+            let (copied, stays) =
+                if scattered { (entry.mask(), None) } else { (some, Some(stays)) };
+            if let Err(fault) = copy_blocks(head, entry, &top, copied) {
+                head.pool.space().give_back(page);
+                return Err(medium(volume.number, offset, fault));
             }
-            // A page over a page over a page would not end: what lies below is copied once.
-            base = None;
-            for block in (0..BLOCKS).filter(|block| !top.has(*block)) {
-                if let Some(piece) = entry.piece(block) {
-                    let mut bytes = [0; BLOCK];
-                    head.pool.read(*piece, block, &mut bytes)?;
-                    head.pool.write(page, birth, block, &bytes)?;
-                }
-            }
-            top.mask |= entry.mask();
-            Ok(())
-        });
-        if let Err(error) = settled {
-            head.pool.space().give_back(page);
-            return Err(medium(volume.number, part.page, error));
+            top.mask |= copied;
+            below = stays;
         }
-        Ok(Entry { top: Some(top), base, cleared: 0 })
+        let base = over(&top, below);
+        Ok((top, Entry { top: Some(top), base, cleared: 0 }))
     }
+}
+
+/// Copies blocks of what a page is mapped to to another page of the head's pool.
+fn copy_blocks(head: &Head, from: &Entry, to: &Piece, mask: u16) -> Result<(), Fault> {
+    let mut bytes = vec![0; PAGE];
+    let (mut read, mut written) = (Slices::new(), Slices::new());
+    for run in runs_of(mask) {
+        let at = run.start * BLOCK;
+        gather(from, &run, at, &mut bytes[at..run.end * BLOCK], &mut read);
+        written.push(Slice::new(to.page, to.birth, &run, at));
+    }
+    head.pool.read(&read, &mut bytes)?;
+    head.pool.write(&written, &bytes)
+}
+
+/// The runs of blocks in a mask.
+fn runs_of(mask: u16) -> impl Iterator<Item = Range<usize>> {
+    let mut left = u32::from(mask);
+    std::iter::from_fn(move || {
+        (left != 0).then(|| {
+            let start = left.trailing_zeros();
+            let end = start + (left >> start).trailing_ones();
+            left &= !((1 << end) - 1);
+            start as usize..end as usize
+        })
+    })
 }
 
 /// The volumes from `volume` up to the one with a map.
@@ -502,38 +636,34 @@ const fn aligned(part: &Part) -> bool {
     part.within.start.is_multiple_of(BLOCK) && part.within.end.is_multiple_of(BLOCK)
 }
 
-/// Reads bytes of a page, block by block from where they are.
-fn read_blocks(head: &Head, entry: &Entry, part: &Part, buffer: &mut [u8]) -> io::Result<Found> {
-    let blocks = part.blocks();
-    if entry.mask() & mask_of(&blocks) == 0 {
-        buffer.fill(0);
-        return Ok(Found::Zeros);
-    }
-    if !aligned(part) {
-        let mut bounce = vec![0; blocks.len() * BLOCK];
-        let wider = Part {
-            page: part.page,
-            within: blocks.start * BLOCK..blocks.end * BLOCK,
-            buffer: 0..bounce.len(),
-        };
-        let found = read_blocks(head, entry, &wider, &mut bounce)?;
-        let start = part.within.start - wider.within.start;
-        buffer.copy_from_slice(&bounce[start..start + buffer.len()]);
-        return Ok(found);
-    }
-    let mut at = blocks.start;
-    while at < blocks.end {
-        let piece = entry.piece(at);
+/// Adds what a page has of these blocks to `slices`; what it does not have becomes zeros. `at` is
+/// the byte of the request where `buffer` begins.
+fn gather(entry: &Entry, blocks: &Range<usize>, at: usize, buffer: &mut [u8], slices: &mut Slices) {
+    let mut first = blocks.start;
+    while first < blocks.end {
+        let piece = entry.piece(first);
         let same = |n: &usize| entry.piece(*n).map(|p| p.page) == piece.map(|p| p.page);
-        let end = (at + 1..blocks.end).find(|n| !same(n)).unwrap_or(blocks.end);
-        let bytes = &mut buffer[(at - blocks.start) * BLOCK..(end - blocks.start) * BLOCK];
+        let end = (first + 1..blocks.end).find(|n| !same(n)).unwrap_or(blocks.end);
+        let start = (first - blocks.start) * BLOCK;
         match piece {
-            Some(piece) => head.pool.read(*piece, at, bytes)?,
-            None => bytes.fill(0),
+            Some(p) => slices.push(Slice::new(p.page, p.birth, &(first..end), at + start)),
+            None => buffer[start..start + (end - first) * BLOCK].fill(0),
         }
-        at = end;
+        first = end;
     }
-    Ok(Found::Bytes)
+}
+
+/// Reads bytes of a page that do not begin and end with blocks.
+fn read_unaligned(head: &Head, entry: &Entry, part: &Part, buffer: &mut [u8]) -> Result<(), Fault> {
+    let blocks = part.blocks();
+    let mut bounce = vec![0; blocks.len() * BLOCK];
+    let mut slices = Slices::new();
+    gather(entry, &blocks, 0, &mut bounce, &mut slices);
+    let start = part.within.start - blocks.start * BLOCK;
+    let inside = |fault: Fault| Fault { at: fault.at.saturating_sub(start), ..fault };
+    head.pool.read(&slices, &mut bounce).map_err(inside)?;
+    buffer.copy_from_slice(&bounce[start..start + buffer.len()]);
+    Ok(())
 }
 
 /// The whole blocks that a write touches, as they are after it; `None` when `data` is all of
@@ -543,7 +673,7 @@ fn whole_blocks(
     entry: &Entry,
     part: &Part,
     data: &[u8],
-) -> io::Result<Option<Vec<u8>>> {
+) -> Result<Option<Vec<u8>>, Fault> {
     if aligned(part) {
         return Ok(None);
     }
@@ -559,7 +689,8 @@ fn whole_blocks(
     for block in edges {
         if let Some(piece) = entry.piece(block) {
             let at = (block - blocks.start) * BLOCK;
-            head.pool.read(*piece, block, &mut bytes[at..at + BLOCK])?;
+            let read = head.pool.read_block(*piece, block, &mut bytes[at..at + BLOCK]);
+            read.map_err(|error| Fault { at, error })?;
         }
     }
     let start = part.within.start - blocks.start * BLOCK;
@@ -578,12 +709,35 @@ pub(super) fn ldev_of(number: VolumeNumber) -> model::LdevId {
     model::LdevId::new(number).unwrap_or_default()
 }
 
-/// An error of the data of a volume's page.
-pub(super) fn medium(volume: VolumeNumber, page: u64, error: io::Error) -> StoreError {
-    match error.kind() {
+/// An error of the data of a volume, in a request that begins at `offset`.
+fn medium(volume: VolumeNumber, offset: u64, fault: Fault) -> StoreError {
+    match fault.error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-            StoreError::Medium { volume, offset: page * PAGE as u64, what: error.to_string() }
+            let what = fault.error.to_string();
+            StoreError::Medium { volume, offset: offset + fault.at as u64, what }
         }
-        _ => StoreError::Data { volume, source: error },
+        _ => StoreError::Data { volume, source: fault.error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_is_its_runs() {
+        let runs = |mask| runs_of(mask).collect::<Vec<_>>();
+        assert_eq!(runs(0), []);
+        assert_eq!(runs(u16::MAX).len(), 1);
+        assert_eq!(runs(0b1000_0000_0110_0001), [0..1, 5..7, 15..16]);
+    }
+
+    #[test]
+    fn a_request_is_cut_where_pages_and_stripes_end() {
+        let page = PAGE as u64;
+        let cut: Vec<_> = parts(page - 512, 0..PAGE + 1024).map(|p| (p.page, p.within)).collect();
+        assert_eq!(cut, [(0, PAGE - 512..PAGE), (1, 0..PAGE), (2, 0..512)]);
+        let cut: Vec<_> = spans(15 * page, 2 * PAGE).collect();
+        assert_eq!(cut, [(15 * page, 0..PAGE), (16 * page, PAGE..2 * PAGE)]);
     }
 }

@@ -60,6 +60,10 @@ impl Store for PoolStore {
         self.reclaim()
     }
 
+    fn fold(&self) -> Result<bool, StoreError> {
+        Self::fold(self)
+    }
+
     fn trim(&self) -> Result<(), StoreError> {
         Self::trim(self)
     }

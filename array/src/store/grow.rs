@@ -37,7 +37,7 @@ impl PoolStore {
         let old = members.iter().find(|(key, row)| mine(*key) && row.path == path);
         if let Some((key, row)) = old {
             if wanted <= row.segments {
-                let has = super::member::bytes_of(row.segments);
+                let has = super::member::length_of(row.segments);
                 return Err(refused(format!("{path} has {has} bytes already")));
             }
             let number = (key & 0xff) as u8;

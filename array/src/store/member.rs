@@ -31,13 +31,16 @@ use std::{
     },
 };
 
+use smallvec::SmallVec;
+
 use super::{
     StoreError,
     disk::{Disk, Media},
     intent::Intent,
-    leaf::{BLOCK, Generation, PAGE, PageId},
+    leaf::{BLOCK, PAGE, PageId},
+    run::{Fault, Slice, bytes_of},
     space::SEGMENT,
-    sums::{GROUP, GROUP_BYTES, Sums, checksum},
+    sums::{GROUP, GROUP_BYTES, Group, Sums, checksum},
 };
 
 /// Where the first segment begins.
@@ -99,7 +102,7 @@ pub fn segments_in(bytes: u64) -> u32 {
 
 /// The bytes of a member of so many segments.
 #[must_use]
-pub const fn bytes_of(segments: u32) -> u64 {
+pub const fn length_of(segments: u32) -> u64 {
     START + segments as u64 * SEGMENT_BYTES
 }
 
@@ -115,7 +118,7 @@ impl Member {
         segments: u32,
         preallocate: bool,
     ) -> Result<(), StoreError> {
-        let length = bytes_of(segments);
+        let length = length_of(segments);
         let header = owner.header();
         disk.size()
             .and_then(|size| if size < length { disk.set_len(length) } else { Ok(()) })
@@ -144,8 +147,8 @@ impl Member {
         })?;
         verify(&*disk, path, owner)?;
         let size = disk.size().map_err(StoreError::io(path, "measure"))?;
-        if size < bytes_of(segments) {
-            let what = format!("it has {size} bytes, but {} belong there", bytes_of(segments));
+        if size < length_of(segments) {
+            let what = format!("it has {size} bytes, but {} belong there", length_of(segments));
             return Err(StoreError::damaged(path, what));
         }
         let marks = media.open(intent).map_err(|error| match error.kind() {
@@ -173,7 +176,7 @@ impl Member {
     /// # Errors
     /// The disk's answer.
     pub fn grow(&self, segments: u32, preallocate: bool) -> Result<(), StoreError> {
-        let length = bytes_of(segments);
+        let length = length_of(segments);
         self.disk
             .size()
             .and_then(|size| if size < length { self.disk.set_len(length) } else { Ok(()) })
@@ -224,61 +227,104 @@ impl Member {
         Ok(())
     }
 
-    /// Writes whole blocks of a page, from block `first` on.
+    /// Writes a run from `data`, the bytes of the whole request.
     ///
     /// # Errors
     /// The disk's answer; any of the blocks may be unreadable then.
-    pub fn write(
-        &self,
-        page: PageId,
-        birth: Generation,
-        first: usize,
-        data: &[u8],
-    ) -> io::Result<()> {
-        let segment = page.number() / SEGMENT;
-        let group = self.sums.group(&*self.disk, page, sums_offset(page))?;
-        self.intent.enter(segment)?;
-        let written = self.disk.write(offset(page) + (first * BLOCK) as u64, data);
+    pub fn write(&self, run: &[Slice], data: &[u8]) -> Result<(), Fault> {
+        let Some(first) = run.first() else {
+            return Ok(());
+        };
+        let fault = |error| Fault { at: first.at, error };
+        let segment = first.page.number() / SEGMENT;
+        // Before anything is written: afterwards no block may lack its checksum.
+        let mut groups: SmallVec<[Arc<Group>; 2]> = SmallVec::new();
+        for slice in run {
+            if !groups.last().is_some_and(|group| group.has(slice.page)) {
+                groups.push(self.group(slice.page).map_err(fault)?);
+            }
+        }
+        self.intent.enter(segment).map_err(fault)?;
+        let place = offset(first.page) + (first.blocks().start * BLOCK) as u64;
+        let written = self.disk.write(place, &data[bytes_of(run)]);
         if written.is_ok() {
-            for (block, data) in (first..).zip(data.chunks_exact(BLOCK)) {
-                self.sums.set(&group, page, block, checksum(page, birth, block, data));
+            for slice in run {
+                let Some(group) = groups.iter().find(|group| group.has(slice.page)) else {
+                    continue;
+                };
+                let blocks = data[slice.bytes()].chunks_exact(BLOCK);
+                for (block, data) in slice.blocks().zip(blocks) {
+                    let sum = checksum(slice.page, slice.birth, block, data);
+                    self.sums.set(group, slice.page, block, sum);
+                }
             }
         }
         // After the write, so that a flush which began before it leaves this for the next one.
         self.dirty.store(true, Ordering::SeqCst);
         self.intent.leave(segment);
-        written
+        written.map_err(fault)
     }
 
-    /// Reads whole blocks of a page, from block `first` on, and verifies them.
+    fn group(&self, page: PageId) -> io::Result<Arc<Group>> {
+        self.sums.group(&*self.disk, page, sums_offset(page))
+    }
+
+    /// Reads a run into `buffer`, the bytes of the whole request, and verifies it.
     ///
     /// # Errors
     /// `InvalidData` for a block that is damaged; the disk's answer.
-    pub fn read(
-        &self,
-        page: PageId,
-        birth: Generation,
-        first: usize,
-        buffer: &mut [u8],
-    ) -> io::Result<()> {
-        self.disk.read(offset(page) + (first * BLOCK) as u64, buffer)?;
-        let group = self.sums.group(&*self.disk, page, sums_offset(page))?;
-        for (block, data) in (first..).zip(buffer.chunks_exact(BLOCK)) {
-            let found = checksum(page, birth, block, data);
-            if found != group.get(page, block) {
-                if !self.intent.is_suspect(page.number() / SEGMENT) {
-                    let what = format!(
-                        "{}: block {block} of page {} does not match its checksum",
-                        self.path.display(),
-                        page.number()
-                    );
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    pub fn read(&self, run: &[Slice], buffer: &mut [u8]) -> Result<(), Fault> {
+        let Some(first) = run.first() else {
+            return Ok(());
+        };
+        let place = offset(first.page) + (first.blocks().start * BLOCK) as u64;
+        let bytes = bytes_of(run);
+        if let Err(error) = self.disk.read(place, &mut buffer[bytes.clone()]) {
+            return Err(self.first_unreadable(place, first.at, &mut buffer[bytes], error));
+        }
+        let mut group = self.group(first.page).map_err(|error| Fault { at: first.at, error })?;
+        for slice in run {
+            if !group.has(slice.page) {
+                group = self.group(slice.page).map_err(|error| Fault { at: slice.at, error })?;
+            }
+            let blocks = buffer[slice.bytes()].chunks_exact(BLOCK);
+            for (block, data) in slice.blocks().zip(blocks) {
+                let found = checksum(slice.page, slice.birth, block, data);
+                if found != group.get(slice.page, block) {
+                    if !self.intent.is_suspect(slice.page.number() / SEGMENT) {
+                        let at = slice.at + (block - slice.blocks().start) * BLOCK;
+                        return Err(Fault { at, error: self.damage(slice.page, block) });
+                    }
+                    self.sums.set(&group, slice.page, block, found);
+                    self.dirty.store(true, Ordering::SeqCst);
                 }
-                self.sums.set(&group, page, block, found);
-                self.dirty.store(true, Ordering::SeqCst);
             }
         }
         Ok(())
+    }
+
+    /// Which block of a request the disk does not give.
+    fn first_unreadable(
+        &self,
+        place: u64,
+        at: usize,
+        buffer: &mut [u8],
+        error: io::Error,
+    ) -> Fault {
+        for (n, block) in buffer.chunks_exact_mut(BLOCK).enumerate() {
+            if let Err(error) = self.disk.read(place + (n * BLOCK) as u64, block) {
+                return Fault { at: at + n * BLOCK, error };
+            }
+        }
+        // Well again, but this request was told otherwise.
+        Fault { at, error }
+    }
+
+    fn damage(&self, page: PageId, block: usize) -> io::Error {
+        let path = self.path.display();
+        let number = page.number();
+        let what = format!("{path}: block {block} of page {number} does not match its checksum");
+        io::Error::new(io::ErrorKind::InvalidData, what)
     }
 
     /// Makes everything written before durable, with its checksums.

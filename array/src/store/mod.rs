@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`disk`] | disks behind a trait: real, in memory, recording, failing |
 //! | `member`, `sums`, `intent` | a file of a pool, its checksums, and what is in flight |
+//! | `run` | blocks that one request moves |
 //! | `space`, `pool` | free pages; a pool of members |
 //! | `leaf`, `branches` | maps of pages; who was forked from whom |
 //! | `records` | redb: every record with its checksum |
@@ -36,6 +37,7 @@ mod meta;
 mod pool;
 mod reclaim;
 mod records;
+mod run;
 mod space;
 mod sums;
 mod volume;
@@ -233,6 +235,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The disk's answer, or damage that was met.
     fn tidy(&self) -> Result<bool, StoreError>;
+
+    /// Joins some pages that are in two parts since a copy of theirs is gone; false when there are
+    /// no more.
+    ///
+    /// # Errors
+    /// The disk's answer.
+    fn fold(&self) -> Result<bool, StoreError>;
 
     /// Gives back pages that a copy and its source have both written anew since; looks at all
     /// there is, so it is for pools that are short of space.

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     StoreError,
     disk::Media,
-    leaf::{BLOCK, Generation, PageId, Piece},
-    member::{Member, Owner, bytes_of},
+    leaf::{PageId, Piece},
+    member::{Member, Owner, length_of},
+    run::{Fault, Slice},
     space::{SEGMENT, SegmentId, Space},
 };
 
@@ -241,14 +242,6 @@ impl Pool {
         (0..).zip(members.iter()).filter_map(|(n, m)| Some((n, Arc::clone(m.as_ref()?)))).collect()
     }
 
-    fn with<T>(&self, page: PageId, act: impl FnOnce(&Member) -> io::Result<T>) -> io::Result<T> {
-        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
-        match members.get(usize::from(page.member())) {
-            Some(Some(member)) => act(member),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the pool has no such page")),
-        }
-    }
-
     /// Gives out a page that has room on its disk; `None` when the pool has none.
     ///
     /// # Errors
@@ -269,7 +262,11 @@ impl Pool {
     /// # Errors
     /// The disk's answer, such as `StorageFull` from the file system of a sparse file.
     pub fn prepare(&self, page: PageId) -> io::Result<()> {
-        self.with(page, |member| member.prepare(page))
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        match members.get(usize::from(page.member())) {
+            Some(Some(member)) => member.prepare(page),
+            _ => Err(no_such_page()),
+        }
     }
 
     /// How it stands.
@@ -286,28 +283,50 @@ impl Pool {
         }
     }
 
-    /// Reads whole blocks of a piece, from block `first` on, and verifies them.
+    /// Reads slices into `buffer` and verifies them.
     ///
     /// # Errors
     /// `InvalidData` for a damaged block; the disk's answer.
-    pub fn read(&self, piece: Piece, first: usize, buffer: &mut [u8]) -> io::Result<()> {
-        self.with(piece.page, |member| member.read(piece.page, piece.birth, first, buffer))
+    pub fn read(&self, slices: &[Slice], buffer: &mut [u8]) -> Result<(), Fault> {
+        slices
+            .chunk_by(Slice::joins)
+            .try_for_each(|run| self.with(run, |member| member.read(run, buffer)))
     }
 
-    /// Writes whole blocks of a page, from block `first` on.
+    /// Reads one block of a piece and verifies it.
+    ///
+    /// # Errors
+    /// Those of [`Pool::read`].
+    pub fn read_block(&self, piece: Piece, block: usize, buffer: &mut [u8]) -> io::Result<()> {
+        let slice = Slice::new(piece.page, piece.birth, &(block..block + 1), 0);
+        self.read(&[slice], buffer).map_err(|fault| fault.error)
+    }
+
+    /// Writes slices from `data`.
     ///
     /// # Errors
     /// The disk's answer.
-    pub fn write(
+    pub fn write(&self, slices: &[Slice], data: &[u8]) -> Result<(), Fault> {
+        let bytes: usize = slices.iter().map(|slice| slice.bytes().len()).sum();
+        self.unflushed.fetch_add(bytes as u64, Ordering::Relaxed);
+        slices
+            .chunk_by(Slice::joins)
+            .try_for_each(|run| self.with(run, |member| member.write(run, data)))
+    }
+
+    fn with(
         &self,
-        page: PageId,
-        birth: Generation,
-        first: usize,
-        data: &[u8],
-    ) -> io::Result<()> {
-        debug_assert_eq!(data.len() % BLOCK, 0);
-        self.unflushed.fetch_add(data.len() as u64, Ordering::Relaxed);
-        self.with(page, |member| member.write(page, birth, first, data))
+        run: &[Slice],
+        act: impl FnOnce(&Member) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let Some(first) = run.first() else {
+            return Ok(());
+        };
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        match members.get(usize::from(first.page.member())) {
+            Some(Some(member)) => act(member),
+            _ => Err(Fault { at: first.at, error: no_such_page() }),
+        }
     }
 
     /// Bytes written since the last flush, about.
@@ -328,7 +347,7 @@ impl Pool {
     /// The bytes that a member of so many segments needs.
     #[must_use]
     pub const fn bytes_of(segments: u32) -> u64 {
-        bytes_of(segments)
+        length_of(segments)
     }
 
     /// The pages of so many segments.
@@ -336,4 +355,8 @@ impl Pool {
     pub const fn pages_of(segments: u32) -> u64 {
         segments as u64 * SEGMENT as u64
     }
+}
+
+fn no_such_page() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the pool has no such page")
 }

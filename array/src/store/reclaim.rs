@@ -4,7 +4,7 @@
 //! Every page so belongs to exactly one record at every time, however often maps were forked.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
@@ -85,35 +85,30 @@ impl PoolStore {
     }
 
     /// Brings pages and the bases below them together in some leaves, where nobody else needs the
-    /// base any more: two pages become one. That costs reading and writing them, so it is for pools
-    /// that are short of space. False when there is nothing more to fold.
-    fn fold(&self) -> Result<bool, StoreError> {
-        let mut batch: BTreeMap<BranchId, Vec<u32>> = BTreeMap::new();
-        {
+    /// base any more: two pages become one, and a first write after the next mark finds no base to
+    /// settle. That costs reading and writing, so it is done at a low pace. False when there is
+    /// nothing more to fold.
+    ///
+    /// # Errors
+    /// The disk's answer.
+    pub fn fold(&self) -> Result<bool, StoreError> {
+        let batch: Vec<(BranchId, u32)> = {
             let mut folds = lock(&self.folds);
-            for (branch, leaf) in std::iter::from_fn(|| folds.pop_first()).take(FOLDS) {
-                batch.entry(branch).or_default().push(leaf);
-            }
-        }
-        if batch.is_empty() {
-            return Ok(false);
-        }
-        let volumes: Vec<_> = self.volumes().values().cloned().collect();
-        for volume in volumes {
-            let branch = {
-                let holds = volume.gate.read().unwrap_or_else(PoisonError::into_inner);
-                holds.head().map(|head| head.branch)
+            std::iter::from_fn(|| folds.pop_first()).take(FOLDS).collect()
+        };
+        for (branch, leaf) in batch {
+            let head = self.head_of(branch);
+            let volume = head.and_then(|head| self.volume(head.owner.load(Ordering::SeqCst)));
+            let Some(volume) = volume else {
+                continue;
             };
-            let leaves = branch.and_then(|branch| batch.get(&branch));
-            for leaf in leaves.into_iter().flatten() {
-                let first = u64::from(*leaf) * LEAF as u64;
-                for page in first..(first + LEAF as u64).min(volume.pages()) {
-                    // The gate is taken anew for each page, so that no order waits long for it.
-                    let holds = volume.gate.read().unwrap_or_else(PoisonError::into_inner);
-                    match holds.head().filter(|head| Some(head.branch) == branch) {
-                        Some(head) => self.fold_page(&volume, head, page)?,
-                        None => break,
-                    }
+            let first = u64::from(leaf) * LEAF as u64;
+            for page in first..(first + LEAF as u64).min(volume.pages()) {
+                // The gate is taken anew for each page, so that no order waits long for it.
+                let holds = volume.gate.read().unwrap_or_else(PoisonError::into_inner);
+                match holds.head().filter(|head| head.branch == branch) {
+                    Some(head) => self.fold_page(&volume, head, page)?,
+                    None => break,
                 }
             }
         }

@@ -4,7 +4,8 @@
 //! 1. a volume's *gate*: shared for the length of every read and write; an order that changes what
 //!    the volume holds, or marks it, takes it alone. Nobody but an order waits for a gate while it
 //!    holds another one;
-//! 2. a *stripe* of its pages: shared to read a page, alone to write it;
+//! 2. a *stripe* of its pages: shared to read a page, alone to write it. Nobody has two of one
+//!    volume;
 //! 3. the map's uncommitted changes ([`super::meta`]);
 //! 4. a leaf.
 
@@ -12,7 +13,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -31,6 +32,9 @@ pub type VolumeNumber = u32;
 pub const HIDDEN: VolumeNumber = 1 << 24;
 /// Stripes of a volume.
 const STRIPES: usize = 64;
+/// Pages that share a stripe, one after the other: no more than one request moves, no fewer than
+/// it pays to move at once.
+pub const SPAN: u64 = 16;
 
 /// The durable part of a volume; postcard, fields in order, under its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,6 +195,8 @@ pub struct Head {
     pub floor: AtomicU64,
     /// The birth of pages that are taken into use now. Changes behind the gate only.
     pub current: AtomicU64,
+    /// The volume that has it.
+    pub owner: AtomicU32,
     /// The volume whose first write makes the branch durable, while nothing has.
     pub fresh: Mutex<Option<VolumeNumber>>,
     cells: RwLock<NumberMap<u32, Arc<Cell>>>,
@@ -219,13 +225,16 @@ impl Volume {
     /// A volume.
     #[must_use]
     pub fn new(number: VolumeNumber, size: u64, pool: Arc<Pool>, holds: Holds) -> Self {
+        if let Some(head) = holds.head() {
+            head.owner.store(number, Ordering::SeqCst);
+        }
         Self { number, size, pool, gate: RwLock::new(holds), stripes: OnceLock::new() }
     }
 
     /// The stripe of a page.
     pub fn stripe(&self, page: u64) -> &RwLock<()> {
         let stripes = self.stripes.get_or_init(|| Box::new([const { RwLock::new(()) }; STRIPES]));
-        &stripes[page as usize % STRIPES]
+        &stripes[(page / SPAN) as usize % STRIPES]
     }
 
     /// How many pages it has.
@@ -261,6 +270,7 @@ impl Head {
             pool,
             floor: AtomicU64::new(floor),
             current: AtomicU64::new(current),
+            owner: AtomicU32::new(VolumeNumber::MAX),
             fresh: Mutex::new(None),
             cells: RwLock::default(),
             changed: Mutex::new(marks.into_iter().map(|mark| (mark, 0)).collect()),

@@ -140,6 +140,7 @@ impl Player {
             }
             10 => {
                 self.array.store.tidy().expect("memory does not fail");
+                self.array.store.fold().expect("memory does not fail");
             }
             11 => {
                 self.array.step();
