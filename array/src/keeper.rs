@@ -92,6 +92,9 @@ pub fn run(array: &Array) {
                 Err(error) => break Err(error),
             }
         };
+        if !array.store.busy().is_empty() {
+            array.copier().wake();
+        }
         let relieved = tidied.and_then(|()| relieve(array));
         let short = array.pools().iter().any(PoolFigures::is_above_threshold);
         let trimmed = relieved.and_then(|()| {

@@ -41,6 +41,8 @@ pub mod store;
 pub mod torture;
 
 #[cfg(test)]
+mod across_tests;
+#[cfg(test)]
 mod barrier_tests;
 #[cfg(test)]
 mod fault_tests;

@@ -128,8 +128,7 @@ fn check(model: &Model, array: &TestArray) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn play(acts: Vec<Act>) -> Result<(), TestCaseError> {
-    let mut array = TestArray::new();
+fn play(mut array: TestArray, acts: Vec<Act>) -> Result<(), TestCaseError> {
     let size = usize::try_from(VOLUME_BYTES).unwrap();
     let mut model = Model { bytes: VOLUMES.map(|v| (v, vec![0; size])).into_iter().collect() };
     for act in acts {
@@ -234,6 +233,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 1000, ..ProptestConfig::default() })]
     #[test]
     fn volumes_hold_what_plain_vectors_hold(acts in vec(acts(), 8..40)) {
-        play(acts)?;
+        play(TestArray::new(), acts)?;
+    }
+
+    #[test]
+    fn so_do_volumes_whose_pairs_cross_pools(acts in vec(acts(), 8..40)) {
+        play(TestArray::in_two_pools(), acts)?;
     }
 }

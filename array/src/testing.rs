@@ -63,6 +63,21 @@ impl TestArray {
         Self::over(dir, Box::new(SystemClock))
     }
 
+    /// With every second volume in another pool, so that pairs are copies between pools.
+    pub(crate) fn in_two_pools() -> Self {
+        let pools = "[[pool]]\nid = 0\n[[pool]]\nid = 1\n";
+        let mut toml = TOML.replacen("[[port]]", &format!("{pools}[[port]]"), 1);
+        let size = "emulation = \"OPEN-V\"\nsize = \"1032 KiB\"\n";
+        let both = format!("ldev = \"17-25\"\n{size}");
+        let ldevs: Vec<String> = (17..=25)
+            .map(|n| format!("ldev = {n}\npool = {}\n{size}", u32::from(n % 2 == 0)))
+            .collect();
+        toml = toml.replace(&both, &ldevs.join("[[ldev]]\n"));
+        let dir = tempfile::tempdir().unwrap();
+        Directory::init(&dir.path().join("a"), &config::parse(&toml).unwrap()).unwrap();
+        Self::over(dir, Box::new(SystemClock))
+    }
+
     /// An array of this description in memory.
     pub(crate) fn described(toml: &str) -> Array {
         let media = Memory::default();

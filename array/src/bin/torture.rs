@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use array::torture::{self, Mutation};
+use array::torture::{self, Flips, Mutation};
 use clap::{Arg, ArgAction, Command, value_parser};
 
 /// Crash points of a session.
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         .arg(number("minutes", "How long").default_value("1"))
         .arg(number("seed", "The first session").default_value("1"))
         .arg(number("session", "Only this session, as a failure names it"))
+        .arg(number("flips", "Flip so many bits of arrays at rest instead"))
         .arg(
             Arg::new("skip-flush")
                 .long("skip-flush")
@@ -36,6 +37,10 @@ fn main() -> ExitCode {
     let skip = matches.get_flag("skip-flush");
     let mutation = if skip { Mutation::SkipFlush } else { Mutation::None };
     let seed = get("seed").unwrap_or(1);
+    if let Some(flips) = get("flips") {
+        array::store::quiet_contained_panics();
+        return rot(seed, flips);
+    }
     let campaign = Campaign {
         next: AtomicU64::new(get("session").unwrap_or(seed)),
         last: get("session").unwrap_or(u64::MAX),
@@ -72,6 +77,43 @@ fn main() -> ExitCode {
         }
         (false, _) => ExitCode::FAILURE,
     }
+}
+
+/// Flips bits, a few hundred of each session's files.
+fn rot(seed: u64, flips: u64) -> ExitCode {
+    const EACH: u64 = 250;
+    let (began, next) = (Instant::now(), AtomicU64::new(0));
+    let all = Mutex::new(Flips::default());
+    let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let done = next.fetch_add(EACH, Ordering::SeqCst);
+                    let Some(left) = flips.checked_sub(done).filter(|left| *left > 0) else {
+                        return;
+                    };
+                    let some = torture::flip(seed + done / EACH, left.min(EACH) as usize);
+                    all.lock().unwrap_or_else(PoisonError::into_inner).add(some);
+                }
+            });
+        }
+    });
+    let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for wrong in all.wrong.iter().take(10) {
+        println!("other bytes: {wrong}");
+    }
+    println!(
+        "{} flipped bits in {} s: {} refused at opening, {} found by the check, {} where nothing \
+         is stored, {} unnoticed",
+        all.count(),
+        began.elapsed().as_secs(),
+        all.refused,
+        all.found,
+        all.nothing,
+        all.wrong.len()
+    );
+    if all.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 struct Campaign {

@@ -123,11 +123,13 @@ impl View<'_> {
                 .into());
         }
         self.check_kind(pvol, p.pool, snapshot)?;
-        if p.pool != s.pool {
+        if snapshot.is_some() && p.pool != s.pool {
             return Err(self
                 .about(Code::ExInvvol, svol)
                 .cause(format!("it is in pool {}, the P-VOL in pool {}", s.pool, p.pool))
-                .advice("pair volumes of one pool; copies between pools are not supported yet")
+                .advice(
+                    "a snapshot shares the pool of its P-VOL; a pair without -pid may cross pools",
+                )
                 .into());
         }
         if self.guards.get(&svol.ldev).is_some_and(|g| g.guard.svol) {

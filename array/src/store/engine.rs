@@ -68,6 +68,8 @@ pub struct PoolStore {
     pub(super) folds: Mutex<BTreeSet<(BranchId, u32)>>,
     /// How many orders wait, for whom the removal of records steps aside.
     pub(super) pressing: AtomicUsize,
+    /// Volumes with a tether.
+    pub(super) ties: Mutex<BTreeSet<VolumeNumber>>,
     commit: Mutex<Commit>,
     flushes: AtomicU64,
     kept: Mutex<VecDeque<(Weak<Head>, u32)>>,
@@ -182,6 +184,7 @@ impl PoolStore {
             }),
             folds: Mutex::default(),
             pressing: AtomicUsize::new(0),
+            ties: Mutex::default(),
             commit: Mutex::new(Commit { flushed: 0, settled: Instant::now() }),
             flushes: AtomicU64::new(0),
             kept: Mutex::default(),
@@ -283,8 +286,13 @@ impl PoolStore {
             None => None,
             Some((tether, head)) => {
                 let origin = self.open_volume(tether.origin, rows, opened, owners, depth + 1)?;
-                let todo = self.load_todo(number, row.size)?;
-                Some(Arc::new(Tether { head, origin, todo: Mutex::new(todo) }))
+                let mut pin = None;
+                if let Some(number) = tether.pin {
+                    pin = Some(self.open_volume(number, rows, opened, owners, depth + 1)?);
+                }
+                let todo = Mutex::new(self.load_todo(number, row.size)?);
+                self.note_tie(number, true);
+                Some(Arc::new(Tether { head, origin, pin, todo }))
             }
         };
         let holds = Holds { content, tether, writable: true };
@@ -357,6 +365,20 @@ impl PoolStore {
     /// All volumes.
     pub(super) fn volumes(&self) -> std::sync::RwLockReadGuard<'_, NumberMap<u32, Arc<Volume>>> {
         self.volumes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes hidden volumes in, and others out.
+    pub(super) fn put_volumes(
+        &self,
+        made: BTreeMap<VolumeNumber, Arc<Volume>>,
+        gone: &BTreeSet<VolumeNumber>,
+    ) {
+        if made.is_empty() && gone.is_empty() {
+            return;
+        }
+        let mut volumes = self.volumes.write().unwrap_or_else(PoisonError::into_inner);
+        volumes.extend(made);
+        volumes.retain(|number, _| !gone.contains(number));
     }
 
     /// A volume.

@@ -6,7 +6,11 @@ use model::LdevId;
 
 use super::{
     Batch, Content, Difference, LinkId, PoolFigures, Progress, Report, SplitTimes, Store,
-    StoreError, Swept, engine::PoolStore, volume::Volume,
+    StoreError, Swept,
+    branches::BranchId,
+    engine::PoolStore,
+    leaf::Generation,
+    volume::{Head, Tether, Volume},
 };
 
 impl Store for PoolStore {
@@ -47,17 +51,15 @@ impl Store for PoolStore {
     }
 
     fn busy(&self) -> Vec<LinkId> {
-        Vec::new()
+        self.fetching()
     }
 
     fn copy(&self, links: &[(LinkId, u64)]) -> Result<Vec<Swept>, StoreError> {
-        let done =
-            |(link, _): &(LinkId, u64)| Swept { link: *link, next: None, moved: 0, failed: None };
-        Ok(links.iter().map(done).collect())
+        Ok(self.fetch_some(links))
     }
 
     fn tidy(&self) -> Result<bool, StoreError> {
-        self.reclaim()
+        Ok(self.reclaim()? || self.mind_ties()?)
     }
 
     fn fold(&self) -> Result<bool, StoreError> {
@@ -103,30 +105,47 @@ impl PoolStore {
     /// How much of two volumes differs, from the counts that the heads keep.
     fn differ(&self, source: &Arc<Volume>, target: &Arc<Volume>) -> Difference {
         let total = source.pages();
-        let head = |volume: &Arc<Volume>| {
+        let (to_target, to_source) = (self.lacks(target.number), self.lacks(source.number));
+        let changed = self.changed_apart(source, target).min(total);
+        Difference { to_target, to_source, changed, total }
+    }
+
+    /// How many pages two volumes have changed since they held the same.
+    fn changed_apart(&self, source: &Arc<Volume>, target: &Arc<Volume>) -> u64 {
+        let total = source.pages();
+        let held = |volume: &Arc<Volume>| {
             let root = super::data::climb(volume).pop()?;
             let holds = root.gate.read().unwrap_or_else(PoisonError::into_inner);
-            holds.head().cloned()
+            holds.head().cloned().map(|head| (head, holds.tether.clone()))
         };
-        let same = Difference { total, ..Difference::default() };
-        let (Some(from), Some(to)) = (head(source), head(target)) else {
-            return same;
+        let (Some((from, _)), Some((to, tether))) = (held(source), held(target)) else {
+            return 0;
         };
         if from.branch == to.branch {
-            return same;
+            return 0;
         }
-        let fork = {
+        let fork_of = |branch| {
             let branches = self.branches.read().unwrap_or_else(PoisonError::into_inner);
-            branches.get(to.branch).and_then(|row| row.parent)
+            branches.get(branch).and_then(|row| row.parent)
         };
-        let changed = match fork {
-            Some((parent, at)) => {
-                let own = to.changed_since(at).unwrap_or(0);
-                let theirs = from.changed_since(at).filter(|_| from.branch == parent);
-                own + theirs.unwrap_or(total)
+        let since = |head: &Head, fork: Option<(BranchId, Generation)>| {
+            let (_, at) = fork.filter(|(parent, _)| *parent == head.branch)?;
+            head.changed_since(at)
+        };
+        let (own, theirs) = match tether.as_deref() {
+            Some(Tether { origin, pin: Some(pin), .. }) => {
+                let hidden = |volume: &Volume| {
+                    let holds = volume.gate.read().unwrap_or_else(PoisonError::into_inner);
+                    holds.head().map(|head| head.branch)
+                };
+                let own = since(&to, hidden(pin).and_then(fork_of));
+                (own, since(&from, hidden(origin).and_then(fork_of)))
             }
-            None => total,
+            _ => {
+                let fork = fork_of(to.branch);
+                (fork.and_then(|(_, at)| to.changed_since(at)), since(&from, fork))
+            }
         };
-        Difference { changed: changed.min(total), ..same }
+        own.unwrap_or(0) + theirs.unwrap_or(total)
     }
 }

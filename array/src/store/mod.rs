@@ -16,10 +16,12 @@
 //! | `engine` | opening, finding leaves, making durable |
 //! | `data` | reading and writing |
 //! | `change` | orders: marks behind gates, one transaction |
+//! | `across` | copies between pools |
 //! | `reclaim` | giving back what nothing needs |
 //! | `grow`, `check` | larger pools; verifying everything |
 //! | `facade` | the trait [`Store`] over all of it |
 
+mod across;
 mod branches;
 mod change;
 mod check;

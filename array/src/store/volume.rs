@@ -67,6 +67,8 @@ pub struct TetherRow {
     pub branch: BranchId,
     /// The hidden volume that it is filled from.
     pub origin: VolumeNumber,
+    /// The hidden volume that was forked from the branch when it was fixed.
+    pub pin: Option<VolumeNumber>,
 }
 
 /// A volume.
@@ -110,6 +112,8 @@ pub struct Tether {
     pub head: Arc<Head>,
     /// What it is filled from; it never changes.
     pub origin: Arc<Volume>,
+    /// What the branch held when it was fixed, if it is.
+    pub pin: Option<Arc<Volume>>,
     /// What it lacks.
     pub todo: Mutex<Todo>,
 }
@@ -129,6 +133,37 @@ impl Todo {
     #[must_use]
     pub fn none(pages: u64) -> Self {
         Self { words: vec![0; pages.div_ceil(64) as usize], count: 0 }
+    }
+
+    /// All of so many pages.
+    #[must_use]
+    pub fn all(pages: u64) -> Self {
+        let mut words = vec![u64::MAX; pages.div_ceil(64) as usize];
+        if let Some(last) = words.last_mut().filter(|_| !pages.is_multiple_of(64)) {
+            *last = (1 << (pages % 64)) - 1;
+        }
+        Self { words, count: pages }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The first of them from `page` on.
+    #[must_use]
+    pub fn next(&self, page: u64) -> Option<u64> {
+        let first = (page / 64) as usize;
+        let mut word = self.words.get(first)? & (u64::MAX << (page % 64));
+        for (at, following) in (first..).zip(self.words[first..].iter().skip(1)) {
+            if word != 0 {
+                return Some(at as u64 * 64 + u64::from(word.trailing_zeros()));
+            }
+            word = *following;
+        }
+        let last = self.words.len() as u64 - 1;
+        (word != 0).then(|| last * 64 + u64::from(word.trailing_zeros()))
     }
 
     /// Whether a page is one of them.
@@ -367,6 +402,12 @@ mod tests {
             }
         }
         assert_eq!(other, todo);
+        let all: Vec<u64> =
+            std::iter::successors(todo.next(0), |page| todo.next(page + 1)).collect();
+        assert_eq!(all, [3, 64, 4095, 4096]);
+        let mut whole = Todo::all(130);
+        assert_eq!((whole.count(), whole.next(129), whole.next(130)), (130, Some(129), None));
+        assert!(whole.put(129, false) && whole.next(128) == Some(128));
         assert!(!other.load(2, &[0; 512]) && !other.load(0, &[0; 3]));
         assert!(todo.encode(2).is_none());
     }

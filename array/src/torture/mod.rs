@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `model` | what every volume may hold: by sector, every value that a crash may show |
 //! | `session` | a session by a seed: what was done, and between which events |
+//! | `flips` | bits that rot |
 //! | this one | crash points of a session, judged |
 //!
 //! What is promised: a write that was followed by a flush is there; one that was not may be there
@@ -12,6 +13,7 @@
 //! on it is; a split S-VOL holds the instant of its split; one that follows holds what its P-VOL
 //! holds; nothing is in use that nobody has, and every block matches its checksum.
 
+mod flips;
 mod model;
 mod session;
 
@@ -22,6 +24,7 @@ use crate::{
     clock::SystemClock,
     store::disk::{Dice, Loss, Memory},
 };
+pub use flips::{Flips, flip};
 use session::{DIR, Session};
 
 /// A crash point at which the array did not keep its promises.

@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use crate::array::Array;
 
 /// The LDEVs.
-pub const VOLUMES: [u32; 6] = [17, 18, 19, 20, 21, 22];
-/// The pairs: P-VOL, its MU#, S-VOL. The first two are a consistency group.
-pub const PAIRS: [(u32, u32, u32); 4] = [(17, 0, 18), (19, 0, 20), (17, 1, 21), (18, 1, 22)];
+pub const VOLUMES: [u32; 7] = [17, 18, 19, 20, 21, 22, 23];
+/// The pairs: P-VOL, its MU#, S-VOL. The first two are a consistency group; the last one goes to
+/// another pool.
+pub const PAIRS: [(u32, u32, u32); 5] =
+    [(17, 0, 18), (19, 0, 20), (17, 1, 21), (18, 1, 22), (17, 2, 23)];
 /// Sectors of a slot.
 pub const SECTORS: usize = 8;
 /// Bytes of a sector.

@@ -34,8 +34,19 @@ id = 0
 [[pool.file]]
 path = \"pool\"
 size = \"200 MiB\"
+[[pool]]
+id = 1
+[[pool.file]]
+path = \"other\"
+size = \"66 MiB\"
 [[ldev]]
 ldev = \"17-22\"
+pool = 0
+emulation = \"OPEN-V\"
+size = \"40 MiB\"
+[[ldev]]
+ldev = 23
+pool = 1
 emulation = \"OPEN-V\"
 size = \"40 MiB\"
 ";
@@ -152,7 +163,7 @@ impl Player {
     }
 
     fn write(&mut self) -> Vec<(States, Volumes)> {
-        let volume = VOLUMES[[0, 0, 0, 1, 2, 2, 3, 4, 5][self.dice.below(9) as usize]];
+        let volume = VOLUMES[[0, 0, 0, 1, 2, 2, 3, 4, 5, 6][self.dice.below(10) as usize]];
         if self.array.check_writable(ldev(volume)).is_err() {
             return vec![self.now.clone()];
         }
@@ -182,7 +193,8 @@ impl Player {
     fn order(&mut self) {
         let split =
             |mode| PairChange::Split(SplitOptions { writable: true, mode: Some(mode), pace: None });
-        let targets: &[usize] = [&[0, 1][..], &[0, 1], &[2], &[3]][self.dice.below(4) as usize];
+        let targets: &[usize] =
+            [&[0, 1][..], &[0, 1], &[2], &[3], &[4], &[4]][self.dice.below(6) as usize];
         let grouped = targets.len() > 1;
         let change = match self.dice.below(10) {
             0 | 1 => PairChange::Create(CreateOptions {
@@ -190,9 +202,11 @@ impl Player {
                 ..CreateOptions::default()
             }),
             2..=4 => split(SplitMode::Quick),
-            5 => split(SplitMode::Normal),
+            // Between pools a normal split shows COPY, as a pair does that follows.
+            5 if !targets.contains(&4) => split(SplitMode::Normal),
             6 => PairChange::Resync(ResyncOptions::default()),
             7 => PairChange::Resync(ResyncOptions { restore: true, ..ResyncOptions::default() }),
+            5 => split(SplitMode::Quick),
             8 => PairChange::Dissolve,
             _ => PairChange::Fail,
         };

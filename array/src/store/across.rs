@@ -1,0 +1,275 @@
+//! Copies between pools: what a volume with a tether still has to fetch, and fetching it.
+//!
+//! A tether fills a branch of its volume from an *origin*: a hidden volume, forked from the source
+//! in the source's pool, so that what is fetched is of one instant. While the volume follows its
+//! source, nobody reads that branch; once it is fixed, the branch is what it holds, and what is
+//! lacking is read from the origin. A *pin* is a hidden fork of the branch at the instant at which
+//! it was fixed. Both stay while the pair does: what either side changes after them, and nothing
+//! else, is fetched when the target follows again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError},
+};
+
+use super::{
+    Batch, LinkChange, LinkId, StoreError, Swept,
+    branches::BranchId,
+    data::climb,
+    engine::{PoolStore, lock},
+    leaf::{Generation, LEAF, PAGE},
+    volume::{Content, Tether, Todo, Volume, VolumeNumber},
+};
+
+/// Bytes that one step fetches.
+const STEP: u64 = 4 << 20;
+
+/// The part of a volume that may change before what follows it catches up.
+const BEHIND: u64 = 8;
+
+/// What a tether has to fetch, as an order knows it before its instant.
+#[derive(Clone)]
+pub(super) enum Owed {
+    Nothing,
+    Some {
+        /// What this one has still to fetch.
+        left: Option<Arc<Tether>>,
+        /// What these branches have changed after these generations.
+        since: Vec<(BranchId, Generation)>,
+    },
+    All,
+}
+
+impl Owed {
+    /// What a tether has still to fetch.
+    pub fn of(tether: &Arc<Tether>) -> Self {
+        Self::Some { left: Some(Arc::clone(tether)), since: Vec::new() }
+    }
+
+    /// And what `branch` has changed since a hidden volume was forked from it; all, if that was
+    /// forked from another one.
+    pub fn and_since(self, store: &PoolStore, branch: BranchId, point: VolumeNumber) -> Self {
+        let fork = store.volume(point).and_then(|point| {
+            let head = {
+                let holds = point.gate.read().unwrap_or_else(PoisonError::into_inner);
+                holds.head()?.branch
+            };
+            let branches = store.branches.read().unwrap_or_else(PoisonError::into_inner);
+            branches.get(head)?.parent
+        });
+        let Some((_, mark)) = fork.filter(|(parent, _)| *parent == branch) else {
+            return Self::All;
+        };
+        match self {
+            Self::All => Self::All,
+            Self::Nothing => Self::Some { left: None, since: vec![(branch, mark)] },
+            Self::Some { left, mut since } => {
+                since.push((branch, mark));
+                Self::Some { left, since }
+            }
+        }
+    }
+}
+
+impl PoolStore {
+    /// What is owed as of an instant, for a volume of so many pages. The records are up to date,
+    /// and the gate of the volume is closed.
+    pub(super) fn owed(
+        &self,
+        owed: &Owed,
+        pages: u64,
+        instant: Generation,
+    ) -> Result<Todo, StoreError> {
+        let (left, since) = match owed {
+            Owed::Nothing => return Ok(Todo::none(pages)),
+            Owed::All => return Ok(Todo::all(pages)),
+            Owed::Some { left, since } => (left, since),
+        };
+        let mut todo = left.as_ref().map_or_else(|| Todo::none(pages), |t| lock(&t.todo).clone());
+        for (branch, mark) in since {
+            let changed = self.records.changed(*branch, (mark + 1, 0), instant, usize::MAX)?;
+            let leaves: BTreeSet<u32> = changed.into_iter().map(|(_, leaf)| leaf).collect();
+            for leaf in leaves {
+                let Some((_, found)) = self.records.leaf(*branch, leaf, instant)? else {
+                    continue;
+                };
+                let first = u64::from(leaf) * LEAF as u64;
+                for (page, entry) in (first..pages).zip(found.entries.iter()) {
+                    if entry.birth() > *mark {
+                        todo.put(page, true);
+                    }
+                }
+            }
+        }
+        Ok(todo)
+    }
+
+    /// Notes whether a volume has a tether.
+    pub(super) fn note_tie(&self, number: VolumeNumber, tied: bool) {
+        let mut ties = lock(&self.ties);
+        if tied {
+            ties.insert(number);
+        } else {
+            ties.remove(&number);
+        }
+    }
+
+    /// How many pages a volume has still to fetch.
+    pub(super) fn lacks(&self, number: VolumeNumber) -> u64 {
+        if !lock(&self.ties).contains(&number) {
+            return 0;
+        }
+        let tether = self.volume(number).and_then(|volume| tether_of(&volume));
+        tether.map_or(0, |tether| lock(&tether.todo).count())
+    }
+
+    /// Links whose volumes have something to fetch.
+    pub(super) fn fetching(&self) -> Vec<LinkId> {
+        if lock(&self.ties).is_empty() {
+            return Vec::new();
+        }
+        let links: Vec<_> = {
+            let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
+            links.iter().map(|(id, link)| (*id, *link)).collect()
+        };
+        let busy = links
+            .into_iter()
+            .filter(|(_, link)| self.lacks(link.target) + self.lacks(link.source) > 0);
+        busy.map(|(id, _)| id).collect()
+    }
+
+    /// Fetches some of what the volumes of links lack, each from the given page on.
+    pub(super) fn fetch_some(&self, links: &[(LinkId, u64)]) -> Vec<Swept> {
+        let share = (STEP / links.len().max(1) as u64).max(PAGE as u64);
+        let sweep = |(link, from): &(LinkId, u64)| {
+            let done = Swept { link: *link, next: None, moved: 0, failed: None };
+            let known = {
+                let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
+                links.get(link).copied()
+            };
+            let Some(known) = known else {
+                return done;
+            };
+            // Restoring the source comes first: hosts wait for it.
+            let source = self.lacks(known.source) > 0;
+            let number = if source { known.source } else { known.target };
+            match self.fetch_from(number, *from, share) {
+                Ok((next, moved)) => Swept { next, moved, ..done },
+                Err(error) => Swept { failed: Some(error), ..done },
+            }
+        };
+        links.iter().map(sweep).collect()
+    }
+
+    /// Fetches up to `bytes` from page `from` on: the page to go on at, and what was moved.
+    fn fetch_from(
+        &self,
+        number: VolumeNumber,
+        from: u64,
+        bytes: u64,
+    ) -> Result<(Option<u64>, u64), StoreError> {
+        let Some(volume) = self.volume(number) else {
+            return Ok((None, 0));
+        };
+        let (mut at, mut moved) = (from, 0);
+        while moved < bytes {
+            // The gate is taken anew for each page, so that no order waits long for it.
+            let holds = volume.gate.read().unwrap_or_else(PoisonError::into_inner);
+            let Some(tether) = holds.tether.clone() else {
+                return Ok((None, moved));
+            };
+            let Some(page) = lock(&tether.todo).next(at) else {
+                return Ok((None, moved));
+            };
+            let fetched = {
+                let stripe = volume.stripe(page).write().unwrap_or_else(PoisonError::into_inner);
+                let lacking = lock(&tether.todo).has(page);
+                let fetched =
+                    if lacking { self.fetch_page(&volume, &tether, page) } else { Ok(()) };
+                drop(stripe);
+                fetched
+            };
+            drop(holds);
+            match fetched {
+                Ok(()) => {
+                    at = page + 1;
+                    moved += PAGE as u64;
+                }
+                Err(StoreError::Full(pool)) if self.reclaim_for(pool)? => at = page,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((Some(at), moved))
+    }
+
+    /// Fetches some of what volumes lack whose pair is gone, and cuts tethers that nobody needs;
+    /// whether there is more to do.
+    pub(super) fn mind_ties(&self) -> Result<bool, StoreError> {
+        let ties: Vec<VolumeNumber> = lock(&self.ties).iter().copied().collect();
+        if ties.is_empty() {
+            return Ok(false);
+        }
+        let (targets, sources): (BTreeMap<VolumeNumber, LinkId>, BTreeSet<VolumeNumber>) = {
+            let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
+            links.iter().map(|(id, link)| ((link.target, *id), link.source)).unzip()
+        };
+        let mut more = false;
+        for number in ties {
+            // A target's tether says what changed; the copy job minds it, and that of a source.
+            if let Some(link) = targets.get(&number) {
+                if self.is_far_behind(number) {
+                    let links = vec![(*link, LinkChange::Follow)];
+                    self.commit_batch(&Batch { links, rows: Vec::new() })?;
+                }
+            } else if self.lacks(number) == 0 {
+                // What its hidden volumes kept is in doubt now.
+                self.untie(number)?;
+                more = true;
+            } else if !sources.contains(&number) {
+                self.fetch_from(number, 0, STEP)?;
+                more = true;
+            }
+        }
+        Ok(more)
+    }
+
+    /// Whether a volume follows whose source has changed much since the point in time that was
+    /// copied last. A new one lets go of the pages that the old one keeps.
+    fn is_far_behind(&self, number: VolumeNumber) -> bool {
+        let Some(volume) = self.volume(number) else {
+            return false;
+        };
+        let (origin, source) = {
+            let holds = volume.gate.read().unwrap_or_else(PoisonError::into_inner);
+            match (&holds.tether, &holds.content) {
+                (Some(tether), Content::Alias(_)) if lock(&tether.todo).count() == 0 => {
+                    (Arc::clone(&tether.origin), climb(&volume).pop())
+                }
+                _ => return false,
+            }
+        };
+        let head = |volume: &Volume| {
+            volume.gate.read().unwrap_or_else(PoisonError::into_inner).head().cloned()
+        };
+        let Some((origin, head)) = head(&origin).zip(source.as_deref().and_then(head)) else {
+            return false;
+        };
+        if source.is_some_and(|source| self.lacks(source.number) > 0) {
+            return false;
+        }
+        let fork = {
+            let branches = self.branches.read().unwrap_or_else(PoisonError::into_inner);
+            branches.get(origin.branch).and_then(|row| row.parent)
+        };
+        match fork.filter(|(parent, _)| *parent == head.branch) {
+            Some((_, mark)) => {
+                head.changed_since(mark).is_some_and(|pages| pages > volume.pages() / BEHIND)
+            }
+            None => true,
+        }
+    }
+}
+
+fn tether_of(volume: &Volume) -> Option<Arc<Tether>> {
+    volume.gate.read().unwrap_or_else(PoisonError::into_inner).tether.clone()
+}
