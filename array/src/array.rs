@@ -178,7 +178,12 @@ impl Array {
     /// EX_ENLDEV, EX_ERANGE beyond the end, EX_CMDRJE when the disk fails.
     pub fn read(&self, ldev: LdevId, offset: u64, buffer: &mut [u8]) -> Result<Content, CciError> {
         let found = self.store.read(ldev, offset, buffer);
-        found.map_err(|error| self.about(ldev, error))
+        found.map_err(|error| {
+            if let StoreError::Medium { offset, .. } = error {
+                self.keeper.met(ldev, offset);
+            }
+            self.about(ldev, error)
+        })
     }
 
     /// Writes as a host does. Durable after [`Array::flush`].

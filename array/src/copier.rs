@@ -267,7 +267,7 @@ impl Array {
     }
 
     /// Puts a pair, and those that still need bytes through it, into PSUE.
-    fn suspend(&self, link: LinkId, error: &StoreError) {
+    pub(crate) fn suspend(&self, link: LinkId, error: &StoreError) {
         let mut links = vec![link];
         let mut at = 0;
         {

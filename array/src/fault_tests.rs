@@ -188,3 +188,84 @@ fn metadata_that_cannot_be_written_changes_no_pair() {
         assert_eq!(bytes, [1; 4096]);
     }
 }
+
+/// The byte of the pool's file where the first block of nothing but `byte` begins.
+fn block_of(media: &Memory, byte: u8) -> u64 {
+    let file = media.contents()["a/p".as_ref() as &std::path::Path].clone();
+    let mut block = [0; 4096];
+    let mut written = file.written().into_iter();
+    let found = written.find(|at| file.read(*at, &mut block) && block == [byte; 4096]);
+    found.expect("it was written")
+}
+
+fn rot(media: &Memory, at: u64) {
+    let path: &std::path::Path = "a/p".as_ref();
+    let mut file = media.contents()[path].clone();
+    assert!(file.flip(at + 77, 3));
+    media.put(path, file);
+}
+
+fn status(array: &Array) -> &'static str {
+    array.status(end(17, 0)).unwrap().status.word()
+}
+
+#[test]
+fn the_scrubber_finds_what_rots_and_suspends_the_pair_whose_s_vol_shows_it() {
+    let media = made();
+    let wanted = with_a_pair(&media);
+    // The P-VOL alone has what it wrote after the split.
+    let own = block_of(&media, 3);
+    rot(&media, own);
+    let array = open(media.clone()).unwrap();
+    for _ in 0..20 {
+        array.scrub().unwrap();
+    }
+    assert_eq!(status(&array), "PSUS", "the S-VOL is whole");
+    drop(array);
+    rot(&media, block_of(&media, 2));
+    let array = open(media.clone()).unwrap();
+    let mut passes = 0;
+    while status(&array) == "PSUS" {
+        array.scrub().unwrap();
+        passes += 1;
+        assert!(passes < 50, "it does not come by");
+    }
+    assert_eq!(status(&array), "PSUE");
+    never_wrong(&array, &wanted);
+}
+
+#[test]
+fn a_read_that_meets_a_damaged_block_is_a_medium_error_there_and_the_pair_is_suspended() {
+    let media = made();
+    drop(with_a_pair(&media));
+    rot(&media, block_of(&media, 2));
+    let array = Arc::new(open(media).unwrap());
+    let mut bytes = vec![0; 1 << 20];
+    let offset = 16 << 20;
+    let error = array.read(ldev(17), offset + (1 << 20), &mut bytes).unwrap_err();
+    assert!(error.cause.as_deref().unwrap_or_default().contains("checksum"), "{error:?}");
+    // Its neighbours are well.
+    array.read(ldev(17), (17 << 20) + 32 * 4096, &mut bytes[..4096]).unwrap();
+    let keeper = std::thread::spawn({
+        let array = Arc::clone(&array);
+        move || crate::keeper::run(&array)
+    });
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while status(&array) != "PSUE" {
+        assert!(std::time::Instant::now() < end, "nobody suspends the pair");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    array.keeper().stop();
+    keeper.join().unwrap();
+}
+
+/// Reads everything; an error is fine, other bytes are not.
+fn never_wrong(array: &Array, wanted: &[Vec<u8>]) {
+    let mut buffer = vec![0; 65_536];
+    for (volume, wanted) in [17, 18].into_iter().zip(wanted) {
+        for (n, wanted) in wanted.chunks(buffer.len()).enumerate() {
+            let read = array.read(ldev(volume), (n * 65_536) as u64, &mut buffer[..wanted.len()]);
+            assert!(read.is_err() || buffer[..wanted.len()] == *wanted);
+        }
+    }
+}

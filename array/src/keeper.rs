@@ -1,10 +1,13 @@
 //! What the array does by itself besides copying: giving back what nothing needs any more, making
-//! maps durable that nobody flushes, looking through what a crash left in flight.
+//! maps durable that nobody flushes, looking through what a crash left in flight, verifying what is
+//! stored, and suspending pairs that damage was found in.
 
 use std::{
     sync::{Condvar, Mutex, PoisonError},
     time::{Duration, Instant},
 };
+
+use model::LdevId;
 
 use crate::{
     array::Array,
@@ -34,13 +37,33 @@ pub struct Keeper {
 struct State {
     rung: bool,
     stopped: bool,
+    /// Damaged blocks that reads have met: the LDEV and the byte.
+    met: Vec<(LdevId, u64)>,
 }
+
+/// Damaged blocks remembered at most until they are looked at.
+const MET: usize = 64;
 
 impl Keeper {
     /// Tells that there may be something to give back.
     pub fn wake(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).rung = true;
         self.rung.notify_all();
+    }
+
+    /// Tells that a read has met a damaged block.
+    pub(crate) fn met(&self, ldev: LdevId, offset: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.met.len() < MET && !state.met.contains(&(ldev, offset)) {
+            state.met.push((ldev, offset));
+            state.rung = true;
+            self.rung.notify_all();
+        }
+    }
+
+    fn take_met(&self) -> Vec<(LdevId, u64)> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut state.met)
     }
 
     /// Ends [`run`] after its present step.
@@ -83,8 +106,11 @@ pub fn run(array: &Array) {
         log::error!("cannot look through what was being written when the array stopped: {error}");
     }
     let mut last_trim: Option<Instant> = None;
-    let mut settled = Instant::now();
+    let (mut settled, mut paced) = (Instant::now(), Instant::now());
     while array.keeper.wait() {
+        for (ldev, offset) in array.keeper.take_met() {
+            array.suspend_damaged(ldev, offset);
+        }
         let tidied = loop {
             match array.store.tidy() {
                 Ok(true) if !array.keeper.is_stopped() => {}
@@ -102,7 +128,11 @@ pub fn run(array: &Array) {
                 last_trim = Some(Instant::now());
                 array.store.trim()?;
             }
-            array.store.fold()?;
+            if paced.elapsed() >= EVERY {
+                paced = Instant::now();
+                array.store.fold()?;
+                array.scrub()?;
+            }
             if settled.elapsed() < AT_REST {
                 return Ok(());
             }

@@ -28,6 +28,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod copier;
+mod damage;
 pub mod directory;
 pub mod executed;
 pub mod guards;

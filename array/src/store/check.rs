@@ -382,7 +382,7 @@ impl PoolStore {
 }
 
 /// The blocks of a piece that do not match their checksums.
-fn verify(pool: &Arc<super::pool::Pool>, piece: Piece) -> Vec<usize> {
+pub(super) fn verify(pool: &Arc<super::pool::Pool>, piece: Piece) -> Vec<usize> {
     let mut bytes = vec![0; PAGE];
     let whole = Slice::new(piece.page, piece.birth, &(0..BLOCKS), 0);
     if piece.mask == super::leaf::WHOLE && pool.read(&[whole], &mut bytes).is_ok() {

@@ -22,6 +22,7 @@ use super::{
     meta::Meta,
     pool::{self, MemberRow, Place, Pool, PoolRow},
     records::{LeafKey, LeafRow, Records, Row, Table},
+    scrub::Scrub,
     space,
     volume::{
         Cell, CellState, Content, HIDDEN, Head, Holds, HoldsRow, Tether, Todo, Volume,
@@ -68,6 +69,7 @@ pub struct PoolStore {
     pub(super) folds: Mutex<BTreeSet<(BranchId, u32)>>,
     /// How many orders wait, for whom the removal of records steps aside.
     pub(super) pressing: AtomicUsize,
+    pub(super) scrub: Mutex<Scrub>,
     /// Volumes with a tether.
     pub(super) ties: Mutex<BTreeSet<VolumeNumber>>,
     commit: Mutex<Commit>,
@@ -184,6 +186,7 @@ impl PoolStore {
             }),
             folds: Mutex::default(),
             pressing: AtomicUsize::new(0),
+            scrub: Mutex::default(),
             ties: Mutex::default(),
             commit: Mutex::new(Commit { flushed: 0, settled: Instant::now() }),
             flushes: AtomicU64::new(0),

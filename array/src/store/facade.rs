@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use model::LdevId;
 
 use super::{
-    Batch, Content, Difference, LinkId, PoolFigures, Progress, Report, SplitTimes, Store,
+    Batch, Content, Damage, Difference, LinkId, PoolFigures, Progress, Report, SplitTimes, Store,
     StoreError, Swept,
     branches::BranchId,
     engine::PoolStore,
@@ -64,6 +64,10 @@ impl Store for PoolStore {
 
     fn fold(&self) -> Result<bool, StoreError> {
         Self::fold(self)
+    }
+
+    fn scrub(&self) -> Result<Vec<Damage>, StoreError> {
+        Self::scrub(self)
     }
 
     fn trim(&self) -> Result<(), StoreError> {

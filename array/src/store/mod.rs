@@ -19,6 +19,7 @@
 //! | `across` | copies between pools |
 //! | `reclaim` | giving back what nothing needs |
 //! | `grow`, `check` | larger pools; verifying everything |
+//! | `scrub` | verifying everything a little at a time |
 //! | `facade` | the trait [`Store`] over all of it |
 
 mod across;
@@ -40,6 +41,7 @@ mod pool;
 mod reclaim;
 mod records;
 mod run;
+mod scrub;
 mod space;
 mod sums;
 mod volume;
@@ -166,6 +168,30 @@ pub enum Content {
     Bytes,
 }
 
+/// A block that does not match its checksum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The pool.
+    pub pool: u16,
+    /// The page: its file in bits 32-39, its number in bits 0-31.
+    pub page: u64,
+    /// The block of it.
+    pub block: usize,
+    /// The LDEVs that show it, and the byte of each.
+    pub shown: Vec<(LdevId, u64)>,
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (file, page) = (self.page >> 32, self.page as u32);
+        write!(f, "pool {}: block {} of page {file}:{page} is damaged", self.pool, self.block)?;
+        for (ldev, offset) in &self.shown {
+            write!(f, "; it is byte {offset} of LDEV {ldev}")?;
+        }
+        Ok(())
+    }
+}
+
 /// Where a sweep over a link stands after a step of copying.
 #[derive(Debug)]
 pub struct Swept {
@@ -244,6 +270,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The disk's answer.
     fn fold(&self) -> Result<bool, StoreError>;
+
+    /// Verifies a little of what is stored, and goes on with the next call; what is newly found
+    /// to be damaged.
+    ///
+    /// # Errors
+    /// When the records cannot be read.
+    fn scrub(&self) -> Result<Vec<Damage>, StoreError>;
 
     /// Gives back pages that a copy and its source have both written anew since; looks at all
     /// there is, so it is for pools that are short of space.

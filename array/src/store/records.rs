@@ -140,6 +140,21 @@ pub struct LeafKey {
     pub generation: Generation,
 }
 
+impl LeafKey {
+    /// The lowest key above this one.
+    #[must_use]
+    pub fn following(self) -> Option<Self> {
+        let Self { branch, leaf, generation } = self;
+        if let Some(generation) = generation.checked_add(1) {
+            return Some(Self { generation, ..self });
+        }
+        match leaf.checked_add(1) {
+            Some(leaf) => Some(Self { branch, leaf, generation: 0 }),
+            None => Some(Self { branch: branch.checked_add(1)?, leaf: 0, generation: 0 }),
+        }
+    }
+}
+
 /// One leaf record to be written, or removed where the value is `None`.
 pub type LeafRow = (LeafKey, Option<Vec<u8>>);
 
@@ -357,6 +372,29 @@ impl Records {
                 found.push((generation, leaf));
             }
             Ok(found)
+        })
+    }
+
+    /// The first leaf record from a key on, or of all.
+    ///
+    /// # Errors
+    /// When the table itself cannot be read.
+    pub fn leaf_from(
+        &self,
+        from: Option<LeafKey>,
+    ) -> Result<Option<(LeafKey, Result<Leaf, StoreError>)>, StoreError> {
+        let from = from.map_or((0, 0, 0), |key| (key.branch, key.leaf, key.generation));
+        contain(&self.path, || {
+            let fail = |error: redb::Error| storage(&self.path, "read", error);
+            let transaction = self.database.begin_read().map_err(|e| fail(e.into()))?;
+            let table = transaction.open_table(LEAVES).map_err(|e| fail(e.into()))?;
+            let Some(entry) = table.range(from..).map_err(|e| fail(e.into()))?.next() else {
+                return Ok(None);
+            };
+            let (key, value) = entry.map_err(|e| fail(e.into()))?;
+            let (branch, leaf, generation) = key.value();
+            let key = LeafKey { branch, leaf, generation };
+            Ok(Some((key, self.unframe_leaf(key, value.value()))))
         })
     }
 
