@@ -223,7 +223,7 @@ fn the_scrubber_finds_what_rots_and_suspends_the_pair_whose_s_vol_shows_it() {
     assert_eq!(status(&array), "PSUS", "the S-VOL is whole");
     drop(array);
     rot(&media, block_of(&media, 2));
-    let array = open(media.clone()).unwrap();
+    let array = open(media).unwrap();
     let mut passes = 0;
     while status(&array) == "PSUS" {
         array.scrub().unwrap();

@@ -18,6 +18,8 @@
 //! | [`ports`] | LUN paths |
 //! | [`inventory`] | the name plate, LDEVs and paths, as records |
 //! | [`config`], [`size`] | the TOML file of `arrayd init` |
+//! | `damage` | what is done about damaged blocks |
+//! | `dump` | every record as text |
 //! | [`directory`] | the files of an array, init, the lock |
 //! | [`store`] | volumes and the links between them |
 //! | [`torture`] | crash points, judged |
@@ -30,6 +32,7 @@ pub mod control;
 pub mod copier;
 mod damage;
 pub mod directory;
+mod dump;
 pub mod executed;
 pub mod guards;
 pub mod inventory;
@@ -58,3 +61,4 @@ mod testing;
 
 pub use array::Array;
 pub use directory::{Directory, DirectoryError};
+pub use dump::dump;

@@ -356,6 +356,35 @@ fn damage_is_told_by_the_name_of_the_file() {
     assert!(place.arrayd(&["check", &place.array()]).status.success());
 }
 
+#[test]
+fn a_directory_is_dumped_and_what_redundancy_allows_is_repaired() {
+    let place = Place::new();
+    {
+        let array = place.run();
+        assert!(place.import(18, &noise(3, 1 << 20), 0).status.success());
+        array.terminate();
+    }
+    let dumped = place.arrayd(&["dump", &place.array()]);
+    let text = String::from_utf8(dumped.stdout).unwrap();
+    assert!(dumped.status.success() && text.contains("ldevs 18: Ldev {"), "{text}");
+    assert!(text.contains("leaves branch "), "{text}");
+    let printed = |out: &Output| String::from_utf8_lossy(&out.stdout).into_owned();
+    let whole = place.arrayd(&["repair", &place.array()]);
+    assert!(whole.status.success() && printed(&whole).contains("nothing to repair"));
+    let array = PathBuf::from(place.array());
+    fs::remove_file(array.join("pool-0-0.intent")).unwrap();
+    assert!(!place.arrayd(&["check", &place.array()]).status.success());
+    let repaired = place.arrayd(&["repair", &place.array()]);
+    let text = printed(&repaired);
+    assert!(repaired.status.success(), "{text}");
+    assert!(text.contains("lost: ") && text.contains(": whole: Serial#"), "{text}");
+    let running = place.run();
+    assert!(place.export(18).starts_with(&noise(3, 1 << 20)));
+    let refused = place.arrayd(&["repair", &place.array()]);
+    assert!(!refused.status.success() && said(&refused).contains("in use"), "{}", said(&refused));
+    running.terminate();
+}
+
 fn assert_refused(place: &Place, name: &str, how: &str) {
     for command in ["check", "run"] {
         let out = place.arrayd(&[command, &place.array()]);

@@ -206,7 +206,15 @@ impl PoolStore {
             let (Some(row), Ok(leaf)) = (branches.get(key.branch), leaf) else {
                 return Ok(());
             };
-            for piece in leaf.entries.iter().flat_map(|entry| entry.pieces()) {
+            let pieces = || leaf.entries.iter().flat_map(|entry| entry.pieces());
+            let lost = pieces().filter(Piece::is_lost).count();
+            if lost > 0 {
+                report.add(Finding::Records(format!(
+                    "leaf {} of branch {}, generation {}: {lost} pages are lost",
+                    key.leaf, key.branch, key.generation
+                )));
+            }
+            for piece in pieces().filter(|piece| !piece.is_lost()) {
                 let member = births.get(&(row.pool, piece.page.member()));
                 let birth = member.and_then(|pages| pages.get(piece.page.number() as usize));
                 if birth != Some(&piece.birth) {

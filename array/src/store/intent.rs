@@ -43,6 +43,21 @@ pub struct Intent {
     writing: Mutex<()>,
 }
 
+/// Fills a new intent file: any of so many segments may have had writes in flight.
+///
+/// # Errors
+/// The disk's answer.
+pub fn mark_all(disk: &dyn Disk, segments: u32) -> io::Result<()> {
+    for number in 0..(segments as usize).div_ceil(PER_SECTOR) {
+        let mut sector = [0xff; SECTOR];
+        sector[504..508].fill(0);
+        let check = sum(number, &sector[..508]);
+        sector[508..].copy_from_slice(&check);
+        disk.write((number * SECTOR) as u64, &sector)?;
+    }
+    disk.flush()
+}
+
 impl Intent {
     /// Over an intent file, with the marks that it holds.
     ///

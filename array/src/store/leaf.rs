@@ -82,6 +82,15 @@ pub struct Piece {
 }
 
 impl Piece {
+    /// What a page is mapped to whose record is lost: an error, older than any record.
+    pub const LOST: Self = Self { page: PageId(0xff_ffff_ffff), birth: 0, mask: WHOLE };
+
+    /// Whether it stands for a page that is lost.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.page == Self::LOST.page
+    }
+
     /// Whether block `n` is there.
     #[must_use]
     pub const fn has(&self, n: usize) -> bool {
@@ -145,6 +154,13 @@ impl Leaf {
     #[must_use]
     pub fn empty(since: Generation) -> Self {
         Self { since, entries: Box::new([Entry::default(); LEAF]) }
+    }
+
+    /// In the place of a record that is lost.
+    #[must_use]
+    pub fn lost(since: Generation) -> Self {
+        let entry = Entry { top: Some(Piece::LOST), base: None, cleared: 0 };
+        Self { since, entries: Box::new([entry; LEAF]) }
     }
 
     /// The pieces that belong to this record, with the position of their entry.

@@ -398,6 +398,26 @@ pub fn verify(disk: &dyn Disk, path: &Path, owner: Owner) -> Result<(), StoreErr
     Ok(())
 }
 
+/// Writes a header anew that does not match its copy; whether that was needed.
+///
+/// # Errors
+/// Those of [`verify`], where neither is whole.
+pub fn mend_header(disk: &dyn Disk, path: &Path, owner: Owner) -> Result<bool, StoreError> {
+    verify(disk, path, owner)?;
+    let mut mended = false;
+    for offset in [0, BLOCK as u64] {
+        let mut header = [0; BLOCK];
+        disk.read(offset, &mut header).map_err(StoreError::io(path, "read"))?;
+        if header[..36] != owner.header()[..36] {
+            disk.write(offset, &owner.header())
+                .and_then(|()| disk.flush())
+                .map_err(StoreError::io(path, "write"))?;
+            mended = true;
+        }
+    }
+    Ok(mended)
+}
+
 const fn segment_offset(page: PageId) -> u64 {
     START + (page.number() / SEGMENT) as u64 * SEGMENT_BYTES
 }

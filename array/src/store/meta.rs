@@ -8,7 +8,7 @@ use std::{
 use super::{
     branches::BranchId,
     hash::NumberMap,
-    leaf::{Entry, Leaf, PageId},
+    leaf::{Entry, Leaf, PageId, Piece},
     pool::Pool,
     records::LeafKey,
     space::SegmentId,
@@ -68,7 +68,8 @@ impl Meta {
                 self.free(&head.pool, piece.page);
             }
         }
-        for piece in new.pieces().filter(|piece| !old.refers_to(piece.page)) {
+        let fresh = |piece: &Piece| !old.refers_to(piece.page) && !piece.is_lost();
+        for piece in new.pieces().filter(fresh) {
             self.map(&head.pool, piece.page, true);
         }
         head.count(&old, &new);

@@ -19,6 +19,8 @@
 //! | `across` | copies between pools |
 //! | `reclaim` | giving back what nothing needs |
 //! | `grow`, `check` | larger pools; verifying everything |
+//! | `raw` | records as they stand, for `arrayd dump` |
+//! | `repair` | restoring what redundancy allows |
 //! | `scrub` | verifying everything a little at a time |
 //! | `facade` | the trait [`Store`] over all of it |
 
@@ -38,8 +40,10 @@ mod leaf;
 mod member;
 mod meta;
 mod pool;
+pub(crate) mod raw;
 mod reclaim;
 mod records;
+mod repair;
 mod run;
 mod scrub;
 mod space;
@@ -58,6 +62,7 @@ pub use self::{
     member::segments_in,
     pool::{MemberRow, Place, PoolFigures, PoolRow},
     records::{Records, Row, Table, quiet_contained_panics},
+    repair::{Repaired, repair},
 };
 
 /// Names a link, and the pair it belongs to.

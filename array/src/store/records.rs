@@ -81,7 +81,9 @@ impl Table {
         Self::Fetch,
     ];
 
-    const fn name(self) -> &'static str {
+    /// What it is called in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Head => "head",
             Self::Ldevs => "ldevs",
@@ -158,6 +160,12 @@ impl LeafKey {
 /// One leaf record to be written, or removed where the value is `None`.
 pub type LeafRow = (LeafKey, Option<Vec<u8>>);
 
+/// A record that was found: its key, and its payload if its checksum holds.
+pub type RawRow = (u64, Option<Vec<u8>>);
+
+/// A leaf record that was found, and what it says.
+pub type FoundLeaf = (LeafKey, Result<Leaf, StoreError>);
+
 /// Leaf records: (branch, leaf, generation) to [`Leaf::encode`], framed.
 const LEAVES: TableDefinition<'static, (u32, u32, u64), &[u8]> = TableDefinition::new("leaves");
 /// The same keys in the order of (branch, generation, leaf).
@@ -216,6 +224,58 @@ impl Records {
             Ok(database)
         })?;
         Ok(Self { path: path.to_owned(), database, room })
+    }
+
+    /// Opens a file as it is, for [`super::repair`]: its records are verified one by one.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when not even that can be done.
+    pub(super) fn open_unverified(media: &dyn Media, path: &Path) -> Result<Self, StoreError> {
+        let disk = media.open(path).map_err(StoreError::io(path, "open"))?;
+        let (backend, room) = Backend::new(disk);
+        let database = contain(path, || {
+            let mut builder = Database::builder();
+            let opened = builder.set_cache_size(CACHE).create_with_backend(backend);
+            opened.map_err(|error| storage(path, "open", error.into()))
+        })?;
+        Ok(Self { path: path.to_owned(), database, room })
+    }
+
+    /// Whether redb finds nothing wrong with its pages.
+    pub(super) fn is_intact(&mut self) -> bool {
+        let path = self.path.clone();
+        let verified = contain(&path, || {
+            let whole = self.database.check_integrity();
+            whole.map_err(|error| storage(&path, "verify", error.into()))
+        });
+        verified.unwrap_or(false)
+    }
+
+    /// Every record of a table, `None` for those whose checksum does not hold.
+    ///
+    /// # Errors
+    /// When the table itself cannot be read to its end.
+    pub(super) fn salvage(&self, table: Table) -> Result<Vec<RawRow>, StoreError> {
+        contain(&self.path, || {
+            let fail = |error: redb::Error| storage(&self.path, "read", error);
+            let transaction = self.database.begin_read().map_err(|e| fail(e.into()))?;
+            let opened = transaction.open_table(table.definition()).map_err(|e| fail(e.into()))?;
+            let mut found = Vec::new();
+            for entry in opened.iter().map_err(|e| fail(e.into()))? {
+                let (key, value) = entry.map_err(|e| fail(e.into()))?;
+                let key = key.value();
+                found.push((key, unframe(table, key, value.value()).map(<[u8]>::to_vec)));
+            }
+            Ok(found)
+        })
+    }
+
+    /// Makes a record that does not match its checksum.
+    #[cfg(test)]
+    pub(super) fn spoil(&self, table: Table, key: u64) {
+        let transaction = self.database.begin_write().unwrap();
+        transaction.open_table(table.definition()).unwrap().insert(key, &[9; 30][..]).unwrap();
+        transaction.commit().unwrap();
     }
 
     /// The file.
@@ -379,10 +439,7 @@ impl Records {
     ///
     /// # Errors
     /// When the table itself cannot be read.
-    pub fn leaf_from(
-        &self,
-        from: Option<LeafKey>,
-    ) -> Result<Option<(LeafKey, Result<Leaf, StoreError>)>, StoreError> {
+    pub fn leaf_from(&self, from: Option<LeafKey>) -> Result<Option<FoundLeaf>, StoreError> {
         let from = from.map_or((0, 0, 0), |key| (key.branch, key.leaf, key.generation));
         contain(&self.path, || {
             let fail = |error: redb::Error| storage(&self.path, "read", error);

@@ -1,4 +1,4 @@
-//! `arrayd init`, `check` and `status`.
+//! `arrayd init`, `check`, `repair`, `dump`, `status`, `pools` and `grow`.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -68,6 +68,31 @@ pub fn check(dir: &Path) -> Result<(), Failure> {
         report.blocks,
     );
     Ok(())
+}
+
+/// Restores what redundancy allows of an array that does not run, and verifies it.
+pub fn repair(dir: &Path) -> Result<(), Failure> {
+    let locked = Directory::open(dir)?;
+    let done = array::store::repair(dir)?;
+    for mended in &done.mended {
+        println!("restored: {mended}");
+    }
+    for lost in &done.lost {
+        println!("lost: {lost}");
+    }
+    if done.is_whole() {
+        println!("{}: nothing to repair", dir.display());
+    }
+    drop(locked);
+    check(dir)
+}
+
+/// Prints every record of an array that does not run.
+pub fn dump(dir: &Path) -> Result<(), Failure> {
+    let _locked = Directory::open(dir)?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    array::dump(dir, &mut out)?;
+    Ok(out.flush()?)
 }
 
 /// Shows the pools of a running array.

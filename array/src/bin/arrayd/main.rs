@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `main.rs` | the command line |
 //! | `run.rs` | `arrayd run`: the daemon |
-//! | `admin.rs` | `arrayd init`, `check`, `status`, `pools` and `grow` |
+//! | `admin.rs` | `arrayd init`, `check`, `repair`, `dump`, `status`, `pools` and `grow` |
 //! | `transfer.rs` | `arrayd import` and `export` |
 
 mod admin;
@@ -94,6 +94,16 @@ fn cli() -> Command {
                 .arg(dir()),
         )
         .subcommand(
+            Command::new("repair")
+                .about("Restore what redundancy allows of an array that does not run, say what is lost, and verify it")
+                .arg(dir()),
+        )
+        .subcommand(
+            Command::new("dump")
+                .about("Print every record of an array that does not run")
+                .arg(dir()),
+        )
+        .subcommand(
             Command::new("import")
                 .about("Write a file into an LDEV of a running array, as a host does")
                 .arg(dir())
@@ -169,6 +179,8 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
             run::run(&dir, listen, &keys)
         }
         "check" => admin::check(&dir),
+        "repair" => admin::repair(&dir),
+        "dump" => admin::dump(&dir),
         "status" => admin::status(&dir),
         "pools" => admin::pools(&dir),
         "grow" => {
