@@ -16,6 +16,7 @@
 //! | [`control`] | import, export and status while the array runs |
 //! | [`guards`] | guards and their retention |
 //! | [`ports`] | LUN paths |
+//! | [`queue`] | asynchronous I/O: a queue for each LDEV |
 //! | [`inventory`] | the name plate, LDEVs and paths, as records |
 //! | [`config`], [`size`] | the TOML file of `arrayd init` |
 //! | `damage` | what is done about damaged blocks |
@@ -40,6 +41,7 @@ pub mod keeper;
 pub mod orders;
 pub mod pairs;
 pub mod ports;
+pub mod queue;
 pub mod size;
 pub mod store;
 pub mod torture;

@@ -1,0 +1,415 @@
+//! I/O of hosts, asynchronous: a queue for each LDEV, worked off by a few threads.
+//!
+//! Requests of a queue begin in the order in which they were submitted, several at a time; they
+//! may end in any order. A flush is *ordered*: it begins when every write submitted before it has
+//! ended, so that it covers them all, and holds nothing up that comes after it. Queues take turns,
+//! so that a busy LDEV does not keep others waiting.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+};
+
+use model::{CciError, Code, LdevId};
+use tokio::sync::oneshot;
+
+use crate::array::Array;
+
+/// Requests of one LDEV that are worked on at a time.
+const DEPTH: usize = 8;
+/// Requests of one LDEV that may wait.
+const WAITING: usize = 1024;
+
+/// A request. Offsets and lengths are in bytes; what is read or written goes from or to one buffer
+/// after the other.
+#[derive(Debug)]
+pub enum Io {
+    /// Fills the buffers.
+    Read {
+        /// The first byte.
+        offset: u64,
+        /// The buffers, as long as they are.
+        buffers: Vec<Vec<u8>>,
+    },
+    /// Writes the buffers.
+    Write {
+        /// The first byte.
+        offset: u64,
+        /// The buffers.
+        buffers: Vec<Vec<u8>>,
+        /// Durable when it ends (FUA).
+        durable: bool,
+    },
+    /// Makes zeros, and gives back the space (UNMAP).
+    Zero {
+        /// The first byte.
+        offset: u64,
+        /// How many.
+        length: u64,
+    },
+    /// Makes everything durable that was submitted before.
+    Flush,
+}
+
+impl Io {
+    const fn changes(&self) -> bool {
+        matches!(self, Self::Write { .. } | Self::Zero { .. })
+    }
+}
+
+/// What came of a request: the buffers come back, filled by a read.
+pub type Outcome = Result<Vec<Vec<u8>>, CciError>;
+
+/// A request on its way; dropped, it is carried out all the same.
+#[derive(Debug)]
+pub struct Pending(oneshot::Receiver<Outcome>);
+
+impl Pending {
+    /// Waits without a runtime.
+    ///
+    /// # Errors
+    /// Those of [`Array::read`] and [`Array::write`]; EX_CMDRJE when the array stops.
+    pub fn wait(self) -> Outcome {
+        self.0.blocking_recv().unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+impl Future for Pending {
+    type Output = Outcome;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Outcome> {
+        let received = std::pin::Pin::new(&mut self.0).poll(context);
+        received.map(|received| received.unwrap_or_else(|_| Err(stopped())))
+    }
+}
+
+fn stopped() -> CciError {
+    CciError::new(Code::ExCmdrje).cause("the array stops").advice("try again when it runs")
+}
+
+struct Job {
+    io: Io,
+    done: oneshot::Sender<Outcome>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Job>,
+    running: usize,
+    /// Of those, the ones that change something.
+    changing: usize,
+    /// Whether it stands in line for a thread.
+    in_line: bool,
+}
+
+impl Queue {
+    /// Whether its next request can begin now.
+    fn can_begin(&self) -> bool {
+        self.running < DEPTH
+            && self.waiting.front().is_some_and(|next| match next.io {
+                Io::Flush => self.changing == 0,
+                _ => true,
+            })
+    }
+}
+
+#[derive(Default)]
+struct State {
+    queues: HashMap<LdevId, Queue>,
+    line: VecDeque<LdevId>,
+    stopped: bool,
+}
+
+impl State {
+    /// Puts a queue in line if it has a request that can begin; whether it did.
+    fn enlist(&mut self, ldev: LdevId) -> bool {
+        let Some(queue) = self.queues.get_mut(&ldev) else {
+            return false;
+        };
+        if queue.in_line || !queue.can_begin() {
+            return false;
+        }
+        queue.in_line = true;
+        self.line.push_back(ldev);
+        true
+    }
+
+    /// The next request to be carried out.
+    fn begin(&mut self) -> Option<(LdevId, Job)> {
+        while let Some(ldev) = self.line.pop_front() {
+            let queue = self.queues.entry(ldev).or_default();
+            queue.in_line = false;
+            if !queue.can_begin() {
+                continue;
+            }
+            let Some(job) = queue.waiting.pop_front() else {
+                continue;
+            };
+            queue.running += 1;
+            queue.changing += usize::from(job.io.changes());
+            self.enlist(ldev);
+            return Some((ldev, job));
+        }
+        None
+    }
+
+    fn end(&mut self, ldev: LdevId, changed: bool) -> bool {
+        if let Some(queue) = self.queues.get_mut(&ldev) {
+            queue.running -= 1;
+            queue.changing -= usize::from(changed);
+            if queue.running == 0 && queue.waiting.is_empty() && !queue.in_line {
+                self.queues.remove(&ldev);
+                return false;
+            }
+        }
+        self.enlist(ldev)
+    }
+}
+
+struct Shared {
+    array: Arc<Array>,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) {
+        let mut state = self.state();
+        loop {
+            if let Some((ldev, job)) = state.begin() {
+                if !state.line.is_empty() {
+                    self.work.notify_one();
+                }
+                drop(state);
+                let changed = job.io.changes();
+                let outcome = carry_out(&self.array, ldev, job.io);
+                state = self.state();
+                state.end(ldev, changed);
+                // Nobody may wait for it any more.
+                let _ = job.done.send(outcome);
+            } else if state.stopped {
+                return;
+            } else {
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+}
+
+/// The queues of an array, and the threads that work them off. Dropped, it ends what was submitted
+/// first.
+pub struct Queues {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Queues {
+    /// With so many threads.
+    ///
+    /// # Errors
+    /// The answer of the operating system.
+    pub fn start(array: Arc<Array>, threads: usize) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared { array, state: Mutex::default(), work: Condvar::new() });
+        let mut this = Self { shared, threads: Vec::new() };
+        for n in 0..threads.max(1) {
+            let shared = Arc::clone(&this.shared);
+            let thread = thread::Builder::new().name(format!("io-{n}"));
+            this.threads.push(thread.spawn(move || shared.run())?);
+        }
+        Ok(this)
+    }
+
+    /// Submits a request.
+    ///
+    /// # Errors
+    /// EX_CMDRJE when too many wait already (TASK SET FULL).
+    pub fn submit(&self, ldev: LdevId, io: Io) -> Result<Pending, CciError> {
+        let (done, pending) = oneshot::channel();
+        let mut state = self.shared.state();
+        let queue = state.queues.entry(ldev).or_default();
+        if queue.waiting.len() >= WAITING {
+            return Err(CciError::new(Code::ExCmdrje)
+                .object(format!("LDEV {ldev}"))
+                .cause(format!("{WAITING} requests wait already"))
+                .advice("submit more when some have ended"));
+        }
+        queue.waiting.push_back(Job { io, done });
+        if state.enlist(ldev) {
+            self.shared.work.notify_one();
+        }
+        Ok(Pending(pending))
+    }
+}
+
+impl Drop for Queues {
+    fn drop(&mut self) {
+        self.shared.state().stopped = true;
+        self.shared.work.notify_all();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn carry_out(array: &Array, ldev: LdevId, io: Io) -> Outcome {
+    match io {
+        Io::Read { offset, mut buffers } => {
+            let mut at = offset;
+            for buffer in &mut buffers {
+                array.read(ldev, at, buffer)?;
+                at += buffer.len() as u64;
+            }
+            Ok(buffers)
+        }
+        Io::Write { offset, buffers, durable } => {
+            // One write, so that no block is written twice where a buffer ends within it.
+            match buffers.as_slice() {
+                [only] => array.write(ldev, offset, only)?,
+                many => array.write(ldev, offset, &many.concat())?,
+            }
+            if durable {
+                array.flush(ldev)?;
+            }
+            Ok(buffers)
+        }
+        Io::Zero { offset, length } => array.zero(ldev, offset, length).map(|()| Vec::new()),
+        Io::Flush => array.flush(ldev).map(|()| Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::SystemClock,
+        store::disk::{Loss, Recorder},
+    };
+
+    const TOML: &str = "
+serial = 1
+[[ldev]]
+ldev = \"1-4\"
+emulation = \"OPEN-V\"
+size = \"8 MiB\"
+";
+
+    fn ldev(n: u32) -> LdevId {
+        LdevId::new(n).unwrap()
+    }
+
+    fn array(recorder: &Recorder) -> Arc<Array> {
+        let inventory = crate::config::parse(TOML).unwrap();
+        Array::create_on(recorder, "a".as_ref(), &inventory).unwrap();
+        let media = Arc::new(recorder.clone());
+        Arc::new(Array::open_on(media, "a".as_ref(), Box::new(SystemClock)).unwrap())
+    }
+
+    fn write(offset: u64, byte: u8, durable: bool) -> Io {
+        // Neither buffer begins or ends with a block.
+        let buffers = vec![vec![byte; 1000], vec![byte; 9000]];
+        Io::Write { offset, buffers, durable }
+    }
+
+    #[test]
+    fn a_flush_covers_everything_that_was_submitted_before_it() {
+        let recorder = Recorder::new();
+        let queues = Queues::start(array(&recorder), 4).unwrap();
+        for round in 1..=20u8 {
+            for n in 0..60 {
+                drop(queues.submit(ldev(1), write(n * 100_000, round, false)).unwrap());
+            }
+            queues.submit(ldev(1), Io::Flush).unwrap().wait().unwrap();
+            let image = recorder.replay().crash(recorder.position(), Loss::Everything);
+            let left = Array::open_on(Arc::new(image), "a".as_ref(), Box::new(SystemClock));
+            let (left, mut bytes) = (left.unwrap(), vec![0; 10_000]);
+            for n in 0..60 {
+                left.read(ldev(1), n * 100_000, &mut bytes).unwrap();
+                assert!(bytes.iter().all(|byte| *byte == round), "round {round}, write {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_durable_write_needs_no_flush() {
+        let recorder = Recorder::new();
+        let queues = Queues::start(array(&recorder), 2).unwrap();
+        queues.submit(ldev(2), write(4096, 7, true)).unwrap().wait().unwrap();
+        let image = recorder.replay().crash(recorder.position(), Loss::Everything);
+        let left = Array::open_on(Arc::new(image), "a".as_ref(), Box::new(SystemClock)).unwrap();
+        let mut bytes = vec![0; 10_000];
+        left.read(ldev(2), 4096, &mut bytes).unwrap();
+        assert_eq!(bytes, vec![7; 10_000]);
+    }
+
+    /// With nobody who works them off.
+    fn idle() -> Queues {
+        let array = array(&Recorder::new());
+        let shared = Shared { array, state: Mutex::default(), work: Condvar::new() };
+        Queues { shared: Arc::new(shared), threads: Vec::new() }
+    }
+
+    #[test]
+    fn queues_take_turns_and_a_flush_waits_for_writes_but_not_for_reads() {
+        let queues = idle();
+        let submit = |n, io| drop(queues.submit(ldev(n), io).unwrap());
+        let read = || Io::Read { offset: 0, buffers: Vec::new() };
+        submit(1, write(0, 1, false));
+        submit(1, read());
+        submit(1, Io::Flush);
+        submit(1, write(0, 2, false));
+        submit(2, read());
+        let mut state = queues.shared.state();
+        let mut begun = || state.begin().map(|(ldev, job)| (ldev.get(), job.io.changes()));
+        assert_eq!(
+            [begun(), begun(), begun()],
+            [Some((1, true)), Some((2, false)), Some((1, false))]
+        );
+        assert_eq!(begun(), None, "the flush waits for the write");
+        assert!(state.end(ldev(1), true), "now it may begin, though the read still runs");
+        let mut begun = || state.begin().map(|(ldev, job)| (ldev.get(), job.io.changes()));
+        assert_eq!([begun(), begun(), begun()], [Some((1, false)), Some((1, true)), None]);
+    }
+
+    #[test]
+    fn too_many_requests_of_one_ldev_are_refused_and_those_of_others_are_not() {
+        let queues = idle();
+        for _ in 0..WAITING {
+            drop(queues.submit(ldev(1), Io::Flush).unwrap());
+        }
+        let refused = queues.submit(ldev(1), Io::Flush).unwrap_err();
+        assert!(refused.code == Code::ExCmdrje && refused.object.unwrap().contains("LDEV 1"));
+        assert!(queues.submit(ldev(2), Io::Flush).is_ok());
+    }
+
+    #[tokio::test]
+    async fn errors_stay_with_their_request_and_nothing_is_kept_of_idle_queues() {
+        let recorder = Recorder::new();
+        let queues = Queues::start(array(&recorder), 2).unwrap();
+        let busy: Vec<_> =
+            (0..500).map(|n| queues.submit(ldev(1), write(n * 8192, 1, false)).unwrap()).collect();
+        queues.submit(ldev(2), write(0, 9, false)).unwrap().await.unwrap();
+        let read = Io::Read { offset: 500, buffers: vec![vec![0; 100], vec![0; 3000]] };
+        let read = queues.submit(ldev(2), read).unwrap().await.unwrap();
+        assert_eq!(read, [vec![9; 100], vec![9; 3000]]);
+        let beyond = queues.submit(ldev(2), write(8 << 20, 1, false)).unwrap().await;
+        assert_eq!(beyond.unwrap_err().code, Code::ExErange);
+        let missing = queues.submit(ldev(9), Io::Flush).unwrap().await;
+        assert_eq!(missing.unwrap_err().code, Code::ExEnldev);
+        for pending in busy {
+            pending.await.unwrap();
+        }
+        let all = Io::Zero { offset: 0, length: 8 << 20 };
+        queues.submit(ldev(2), all).unwrap().await.unwrap();
+        let read = Io::Read { offset: 0, buffers: vec![vec![1; 4096]] };
+        assert_eq!(queues.submit(ldev(2), read).unwrap().await.unwrap(), [vec![0; 4096]]);
+        assert!(queues.shared.state().queues.is_empty());
+    }
+}
