@@ -132,6 +132,7 @@ pub fn run(array: &Array) {
                 paced = Instant::now();
                 array.store.fold()?;
                 array.scrub()?;
+                array.store.punch();
             }
             if settled.elapsed() < AT_REST {
                 return Ok(());

@@ -18,7 +18,9 @@ use crate::{
     clock::Clock,
     orders::carry_out,
     store::disk::Act,
-    testing::{TestArray, create, end, ldev, quick_split, restore, resync, split, target},
+    testing::{
+        TestArray, VOLUME_BYTES, create, end, ldev, quick_split, restore, resync, split, target,
+    },
 };
 
 fn refused(answer: OrderAnswer) -> (Code, Option<u32>) {
@@ -292,7 +294,7 @@ fn hosts_write_to_an_svol_only_when_it_is_split_writable() {
     array.copy_all();
     array.run(split(), &[(17, 0, 18)]).unwrap();
     assert_eq!(write(18), Ok(()));
-    let past = array.array.write(ldev(17), crate::testing::VOLUME_BYTES, &[1]).unwrap_err();
+    let past = array.array.write(ldev(17), VOLUME_BYTES, &[1]).unwrap_err();
     assert_eq!(past.code, Code::ExErange);
 }
 
@@ -350,4 +352,33 @@ fn both_ends_of_a_pair_mean_the_pair() {
     assert_eq!((partner.volume.ldev, partner.mu), (ldev(17), MuNumber::new(1).unwrap()));
     assert_eq!(array.array.status(end(99, 0)), None);
     assert_eq!(array.state(19, 0), "SMPL");
+}
+
+#[test]
+fn space_that_nothing_uses_goes_back_to_the_file_system() {
+    use std::os::unix::fs::MetadataExt;
+
+    let array = TestArray::new();
+    let used = || std::fs::metadata(array.path().join("pool-0.data")).unwrap().blocks() * 512;
+    let data = vec![7; 1 << 20];
+    for n in 17..25 {
+        array.array.write(ldev(n), 0, &data).unwrap();
+    }
+    array.array.flush(ldev(17)).unwrap();
+    let full = used();
+    assert!(full >= 8 << 20);
+    for n in 17..25 {
+        array.array.zero(ldev(n), 0, VOLUME_BYTES).unwrap();
+    }
+    array.array.flush(ldev(17)).unwrap();
+    for _ in 0..8 {
+        array.array.store.punch();
+    }
+    assert!(used() + (8 << 20) <= full, "{} of {full}", used());
+    // What was given back is reserved anew, and holds what is written.
+    array.array.write(ldev(17), 0, &data).unwrap();
+    array.array.flush(ldev(17)).unwrap();
+    let mut bytes = vec![0; 1 << 20];
+    array.array.read(ldev(17), 0, &mut bytes).unwrap();
+    assert!(bytes == data && array.array.check(&mut |_| {}).unwrap().is_clean());
 }

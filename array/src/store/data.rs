@@ -727,7 +727,7 @@ mod tests {
     #[test]
     fn a_mask_is_its_runs() {
         let runs = |mask| runs_of(mask).collect::<Vec<_>>();
-        assert_eq!(runs(0), []);
+        assert!(runs(0).is_empty());
         assert_eq!(runs(u16::MAX).len(), 1);
         assert_eq!(runs(0b1000_0000_0110_0001), [0..1, 5..7, 15..16]);
     }

@@ -66,6 +66,10 @@ impl Store for PoolStore {
         Self::fold(self)
     }
 
+    fn punch(&self) {
+        Self::pools(self).values().for_each(|pool| pool.punch());
+    }
+
     fn scrub(&self) -> Result<Vec<Damage>, StoreError> {
         Self::scrub(self)
     }

@@ -39,7 +39,7 @@ use super::{
     intent::Intent,
     leaf::{BLOCK, PAGE, PageId},
     run::{Fault, Slice, bytes_of},
-    space::SEGMENT,
+    space::{SEGMENT, Space},
     sums::{GROUP, GROUP_BYTES, Group, Sums, checksum},
 };
 
@@ -92,6 +92,8 @@ pub struct Member {
     dirty: AtomicBool,
     /// Groups whose space below is known to be there.
     ready: Mutex<Vec<u64>>,
+    /// The group to look at next, and those whose space has been given back.
+    punched: Mutex<(u32, Vec<bool>)>,
 }
 
 /// How many whole segments fit `bytes`.
@@ -168,6 +170,7 @@ impl Member {
             segments: AtomicU32::new(segments),
             dirty: AtomicBool::new(false),
             ready: Mutex::default(),
+            punched: Mutex::default(),
         })
     }
 
@@ -353,10 +356,38 @@ impl Member {
             .map_err(StoreError::io(&self.path, "note the state of"))
     }
 
-    /// Gives the space of a page back to the file system below.
-    pub fn discard(&self, page: PageId) {
+    /// Gives the space of a group of pages back to the file system below. The caller keeps others
+    /// from using them meanwhile.
+    fn punch(&self, group: u32) {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(word) = ready.get_mut(group as usize / 64) {
+            *word &= !(1 << (group % 64));
+        }
+        let first = PageId::new(self.number, group * GROUP);
         // Space that stays taken is no error.
-        let _ = self.disk.discard(offset(page), PAGE as u64);
+        let _ = self.disk.discard(offset(first), u64::from(GROUP) * PAGE as u64);
+    }
+
+    /// Gives the space of some unused groups of pages back to the file system below, and goes on
+    /// behind them with the next call.
+    pub fn punch_some(&self, groups: u32, space: &Mutex<Space>) {
+        let lock = || space.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut punched = self.punched.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.segments() * (SEGMENT / GROUP);
+        punched.1.resize(all as usize, false);
+        for _ in 0..groups.min(all) {
+            let group = punched.0 % all;
+            punched.0 = (group + 1) % all;
+            let first = PageId::new(self.number, group * GROUP);
+            if !lock().claim(first) {
+                punched.1[group as usize] = false;
+                continue;
+            }
+            if !std::mem::replace(&mut punched.1[group as usize], true) {
+                self.punch(group);
+            }
+            lock().release(first);
+        }
     }
 }
 

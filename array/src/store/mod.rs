@@ -276,6 +276,10 @@ pub trait Store: Send + Sync {
     /// The disk's answer.
     fn fold(&self) -> Result<bool, StoreError>;
 
+    /// Gives the space of some unused pages back to the file systems below the pools, and goes on
+    /// with the next call.
+    fn punch(&self);
+
     /// Verifies a little of what is stored, and goes on with the next call; what is newly found
     /// to be damaged.
     ///

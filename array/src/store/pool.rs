@@ -1,6 +1,7 @@
 //! A pool: members with pages, and which of them are free.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     sync::{
@@ -85,6 +86,9 @@ impl PoolFigures {
     }
 }
 
+/// Groups of 64 pages that are looked at in one step: 1 GiB.
+const PUNCHED: u32 = 256;
+
 /// A pool in use.
 #[derive(Debug)]
 pub struct Pool {
@@ -92,6 +96,8 @@ pub struct Pool {
     row: PoolRow,
     members: RwLock<Vec<Option<Arc<Member>>>>,
     space: Mutex<Space>,
+    /// Members whose space is reserved in full.
+    reserved: RwLock<BTreeSet<u8>>,
     /// Bytes written since the last flush, about.
     unflushed: AtomicU64,
 }
@@ -171,6 +177,8 @@ impl Pool {
     ) -> Result<Self, StoreError> {
         let mut space = Space::default();
         let mut opened = Vec::new();
+        let reserved = members.iter().filter(|(_, member)| member.preallocate);
+        let reserved = reserved.map(|(number, _)| *number).collect();
         for (number, member) in members {
             let owner = Owner { array: place.array, pool: id, member: *number };
             let path = place.member(member);
@@ -185,6 +193,7 @@ impl Pool {
             row,
             members: RwLock::new(opened),
             space: Mutex::new(space),
+            reserved: RwLock::new(reserved),
             unflushed: AtomicU64::new(0),
         })
     }
@@ -201,6 +210,9 @@ impl Pool {
         let count = members.len().max(usize::from(number) + 1);
         members.resize(count, None);
         members[usize::from(number)] = Some(Arc::new(disk));
+        if row.preallocate {
+            self.reserved.write().unwrap_or_else(PoisonError::into_inner).insert(number);
+        }
         self.space().grow(number, row.segments);
         Ok(())
     }
@@ -266,6 +278,17 @@ impl Pool {
         match members.get(usize::from(page.member())) {
             Some(Some(member)) => member.prepare(page),
             _ => Err(no_such_page()),
+        }
+    }
+
+    /// Gives the space of some unused pages back to the file systems below; that of members whose
+    /// space was reserved stays theirs.
+    pub fn punch(&self) {
+        for (number, member) in self.members() {
+            let kept = self.reserved.read().unwrap_or_else(PoisonError::into_inner);
+            if !kept.contains(&number) {
+                member.punch_some(PUNCHED, &self.space);
+            }
         }
     }
 

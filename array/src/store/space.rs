@@ -139,6 +139,31 @@ impl Space {
         }
     }
 
+    /// Takes 64 pages that lie one after the other out of use, if none of them is in use.
+    pub fn claim(&mut self, first: PageId) -> bool {
+        let (word, _) = place(first);
+        let Some(segment) = self.segment(SegmentId::of(first)) else {
+            return false;
+        };
+        if segment.taken[word] != 0 {
+            return false;
+        }
+        segment.taken[word] = u64::MAX;
+        segment.free -= 64;
+        self.free -= 64;
+        true
+    }
+
+    /// Makes pages that were claimed available again.
+    pub fn release(&mut self, first: PageId) {
+        let (word, _) = place(first);
+        if let Some(segment) = self.segment(SegmentId::of(first)) {
+            segment.taken[word] = 0;
+            segment.free += 64;
+            self.free += 64;
+        }
+    }
+
     /// Notes that a map entry refers to a page from now on, or no more. False when that was so
     /// already: two owners, which cannot be.
     pub fn map(&mut self, page: PageId, on: bool) -> bool {
@@ -223,6 +248,21 @@ mod tests {
         assert_eq!(space.take(), None);
         space.grow(0, 1);
         assert_eq!(space.take(), Some(PageId::new(0, 1024)));
+    }
+
+    #[test]
+    fn pages_are_claimed_together_or_not_at_all() {
+        let mut space = Space::default();
+        space.grow(0, 1);
+        let first = space.take().unwrap();
+        assert!(!space.claim(first), "it is in use");
+        let next = PageId::new(0, 64);
+        assert!(space.claim(next) && !space.claim(next));
+        assert_eq!(space.free(), 1024 - 1 - 64);
+        assert!(std::iter::from_fn(|| space.take()).all(|page| page.number() / 64 != 1));
+        space.release(next);
+        assert_eq!((space.free(), space.take()), (64, Some(next)));
+        assert!(!space.claim(PageId::new(9, 0)));
     }
 
     #[test]
