@@ -297,3 +297,19 @@ fn a_pair_that_stays_in_pair_catches_up_so_that_old_pages_are_let_go() {
     lab.write(17, 0, 9, 512);
     assert!(lab.read(20) == wanted);
 }
+
+#[test]
+fn zeros_in_place_of_a_page_that_was_not_fetched_yet_are_a_change_too() {
+    let lab = Lab::new();
+    lab.write(17, 0, 1, 64);
+    lab.run(create(), 17, 0, 20);
+    lab.run(quick_split(), 17, 0, 20);
+    lab.array.zero(ldev(20), 7 * PAGE, PAGE).unwrap();
+    lab.copy();
+    lab.run(resync(), 17, 0, 20);
+    lab.copy();
+    let wanted = lab.read(17);
+    lab.run(split(), 17, 0, 20);
+    lab.copy();
+    assert!(lab.read(20) == wanted);
+}

@@ -424,7 +424,8 @@ impl PoolStore {
         let page_at = part.page * PAGE as u64;
         let whole_page = part.within.start == 0
             && part.within.end as u64 >= (volume.size - page_at).min(PAGE as u64);
-        if let Some(tether) = lacking(holds, part.page).filter(|_| !whole_page) {
+        let lacking = lacking(holds, part.page);
+        if let Some(tether) = lacking.filter(|_| !whole_page) {
             self.fetch_page(volume, tether, part.page)?;
         }
         let (place, entry) = self.locate(head, part.page)?;
@@ -432,7 +433,9 @@ impl PoolStore {
         let blocks = part.blocks();
         let mask = mask_of(&blocks);
         if is_zero(data) {
-            if entry.mask() & mask == 0 {
+            // Zeros in place of what was not even fetched are a change that has to be noted.
+            let instead = whole_page && lacking.is_some();
+            if entry.mask() & mask == 0 && !instead {
                 return Ok(Some(Planned { place, page, entry: None, taken: None }));
             }
             if whole_page || (entry.mask() & !mask == 0 && aligned(part)) {
