@@ -106,6 +106,7 @@ fn judge(session: &Session, image: &Memory, point: usize, again: bool) -> Result
         array.store.resum().map_err(|error| error.to_string())?;
         while array.store.tidy().map_err(|error| format!("giving back: {error}"))? {}
         while array.store.fold().map_err(|error| format!("folding: {error}"))? {}
+        array.store.punch();
         check(&array).map_err(|what| format!("after giving back: {what}"))?;
         session.compare(&array, point).map_err(|what| format!("after giving back: {what}"))?;
     }

@@ -152,6 +152,7 @@ impl Player {
             10 => {
                 self.array.store.tidy().expect("memory does not fail");
                 self.array.store.fold().expect("memory does not fail");
+                self.array.store.punch();
             }
             11 => {
                 self.array.step();

@@ -67,6 +67,16 @@ impl Bytes {
         self.length = length;
     }
 
+    /// Gives whole chunks back, as a file system does whose blocks are such chunks; they read as
+    /// zeros.
+    pub fn discard(&mut self, offset: u64, length: u64) {
+        let chunk = CHUNK as u64;
+        let end = offset.saturating_add(length).min(self.length);
+        (offset.div_ceil(chunk)..end / chunk).for_each(|chunk| {
+            self.chunks.remove(&chunk);
+        });
+    }
+
     /// Turns one bit over; whether there is one.
     pub fn flip(&mut self, byte: u64, bit: u8) -> bool {
         let mut found = [0];
@@ -186,7 +196,8 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
-    fn discard(&self, _offset: u64, _length: u64) -> io::Result<()> {
+    fn discard(&self, offset: u64, length: u64) -> io::Result<()> {
+        lock(&self.0).discard(offset, length);
         Ok(())
     }
 }

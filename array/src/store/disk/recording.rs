@@ -21,6 +21,7 @@ enum Event {
     Create(PathBuf),
     Write { disk: PathBuf, offset: u64, data: Arc<[u8]> },
     SetLen { disk: PathBuf, length: u64 },
+    Discard { disk: PathBuf, offset: u64, length: u64 },
     FlushBegan { flush: u64 },
     FlushEnded { disk: PathBuf, flush: u64 },
 }
@@ -140,6 +141,12 @@ impl Replay {
                 Event::SetLen { disk, length } if keep == 0 => {
                     disks.entry(disk.clone()).or_default().set_len(*length);
                 }
+                Event::Discard { disk, offset, length } if keep != 1 => {
+                    // Cut short: the second half of it.
+                    let from = if keep == 0 { *offset } else { offset + length / 2 };
+                    let count = offset + length - from;
+                    disks.entry(disk.clone()).or_default().discard(from, count);
+                }
                 _ => {}
             }
         }
@@ -151,9 +158,10 @@ impl Replay {
             Event::Create(disk) => {
                 self.base.entry(disk.clone()).or_default();
             }
-            Event::Write { .. } | Event::SetLen { .. } | Event::FlushBegan { .. } => {
-                self.tail.push(n);
-            }
+            Event::Write { .. }
+            | Event::SetLen { .. }
+            | Event::Discard { .. }
+            | Event::FlushBegan { .. } => self.tail.push(n),
             Event::FlushEnded { disk, flush } => {
                 let began = self.tail.iter().position(|n| {
                     matches!(&self.log[*n], Event::FlushBegan { flush: other } if other == flush)
@@ -170,6 +178,9 @@ impl Replay {
                         }
                         Event::SetLen { disk: of, length } if mine && of == disk => {
                             self.base.entry(of.clone()).or_default().set_len(*length);
+                        }
+                        Event::Discard { disk: of, offset, length } if mine && of == disk => {
+                            self.base.entry(of.clone()).or_default().discard(*offset, *length);
                         }
                         Event::FlushBegan { flush: other } if other == flush => {}
                         _ => left.push(n),
@@ -239,7 +250,10 @@ impl Disk for Recorded {
         Ok(())
     }
 
-    fn discard(&self, _offset: u64, _length: u64) -> io::Result<()> {
+    fn discard(&self, offset: u64, length: u64) -> io::Result<()> {
+        let mut log = lock(&self.recorder.log);
+        self.disk.discard(offset, length)?;
+        log.push(Event::Discard { disk: self.path.clone(), offset, length });
         Ok(())
     }
 }
