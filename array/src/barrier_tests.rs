@@ -15,7 +15,7 @@ use protocol::{
 
 use crate::{
     array::Array,
-    store::WITHOUT_BARRIER,
+    store::probe::WITHOUT_BARRIER,
     testing::{TestArray, quick_split, resync, target},
 };
 

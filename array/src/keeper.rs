@@ -106,6 +106,7 @@ pub fn run(array: &Array) {
         log::error!("cannot look through what was being written when the array stopped: {error}");
     }
     let mut last_trim: Option<Instant> = None;
+    let mut last_error: Option<String> = None;
     let (mut settled, mut paced) = (Instant::now(), Instant::now());
     while array.keeper.wait() {
         for (ldev, offset) in array.keeper.take_met() {
@@ -140,9 +141,18 @@ pub fn run(array: &Array) {
             settled = Instant::now();
             array.store.settle()
         });
-        if let Err(error) = trimmed {
-            log::error!("housekeeping ends until arrayd is started again: {error}");
-            return;
+        match trimmed {
+            Err(error @ StoreError::Failed(_)) => {
+                log::error!("housekeeping ends until arrayd is started again: {error}");
+                return;
+            }
+            // A damaged record, a full disk: the rest goes on, and this is tried again.
+            Err(error) if last_error.as_ref() != Some(&error.to_string()) => {
+                log::error!("housekeeping: {error}");
+                last_error = Some(error.to_string());
+            }
+            Err(_) => {}
+            Ok(()) => last_error = None,
         }
     }
 }

@@ -51,6 +51,8 @@ mod across_tests;
 #[cfg(test)]
 mod barrier_tests;
 #[cfg(test)]
+mod concurrent_tests;
+#[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
 mod model_test;

@@ -222,6 +222,7 @@ fn apply(
             }
             if lacking.1 {
                 model.take_as_found(array, p);
+                model.take_as_found(array, s);
             }
             model.follow(array);
         }

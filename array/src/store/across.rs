@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    Batch, LinkChange, LinkId, StoreError, Swept,
+    LinkId, StoreError, Swept,
     branches::BranchId,
     data::climb,
     engine::{PoolStore, lock},
@@ -69,6 +69,15 @@ impl Owed {
             }
         }
     }
+}
+
+/// What came of fetching.
+struct Fetched {
+    /// The page to go on at, if there may be more.
+    next: Option<u64>,
+    moved: u64,
+    /// The page that could not be fetched.
+    failed: Option<(u64, StoreError)>,
 }
 
 impl PoolStore {
@@ -153,33 +162,27 @@ impl PoolStore {
             // Restoring the source comes first: hosts wait for it.
             let source = self.lacks(known.source) > 0;
             let number = if source { known.source } else { known.target };
-            match self.fetch_from(number, *from, share) {
-                Ok((next, moved)) => Swept { next, moved, ..done },
-                Err(error) => Swept { failed: Some(error), ..done },
-            }
+            let Fetched { next, moved, failed } = self.fetch_from(number, *from, share);
+            Swept { next, moved, failed: failed.map(|(_, error)| error), ..done }
         };
         links.iter().map(sweep).collect()
     }
 
-    /// Fetches up to `bytes` from page `from` on: the page to go on at, and what was moved.
-    fn fetch_from(
-        &self,
-        number: VolumeNumber,
-        from: u64,
-        bytes: u64,
-    ) -> Result<(Option<u64>, u64), StoreError> {
+    /// Fetches up to `bytes` from page `from` on.
+    fn fetch_from(&self, number: VolumeNumber, from: u64, bytes: u64) -> Fetched {
+        let mut done = Fetched { next: None, moved: 0, failed: None };
         let Some(volume) = self.volume(number) else {
-            return Ok((None, 0));
+            return done;
         };
-        let (mut at, mut moved) = (from, 0);
-        while moved < bytes {
+        let mut at = from;
+        while done.moved < bytes {
             // The gate is taken anew for each page, so that no order waits long for it.
             let holds = volume.gate.read().unwrap_or_else(PoisonError::into_inner);
             let Some(tether) = holds.tether.clone() else {
-                return Ok((None, moved));
+                return done;
             };
             let Some(page) = lock(&tether.todo).next(at) else {
-                return Ok((None, moved));
+                return done;
             };
             let fetched = {
                 let stripe = volume.stripe(page).write().unwrap_or_else(PoisonError::into_inner);
@@ -190,20 +193,30 @@ impl PoolStore {
                 fetched
             };
             drop(holds);
-            match fetched {
-                Ok(()) => {
-                    at = page + 1;
-                    moved += PAGE as u64;
-                }
-                Err(StoreError::Full(pool)) if self.reclaim_for(pool)? => at = page,
-                Err(error) => return Err(error),
+            let fetched = match fetched {
+                Err(StoreError::Full(pool)) => match self.reclaim_for(pool) {
+                    Ok(true) => {
+                        at = page;
+                        continue;
+                    }
+                    Ok(false) => Err(StoreError::Full(pool)),
+                    Err(error) => Err(error),
+                },
+                other => other,
+            };
+            if let Err(error) = fetched {
+                done.failed = Some((page, error));
+                return done;
             }
+            at = page + 1;
+            done.moved += PAGE as u64;
         }
-        Ok((Some(at), moved))
+        done.next = Some(at);
+        done
     }
 
     /// Fetches some of what volumes lack whose pair is gone, and cuts tethers that nobody needs;
-    /// whether there is more to do.
+    /// whether there is more to do at once. What cannot be fetched now is tried again later.
     pub(super) fn mind_ties(&self) -> Result<bool, StoreError> {
         let ties: Vec<VolumeNumber> = lock(&self.ties).iter().copied().collect();
         if ties.is_empty() {
@@ -216,38 +229,66 @@ impl PoolStore {
         let mut more = false;
         for number in ties {
             // A target's tether says what changed; the copy job minds it, and that of a source.
-            if let Some(link) = targets.get(&number) {
-                if self.is_far_behind(number) {
-                    let links = vec![(*link, LinkChange::Follow)];
-                    self.commit_batch(&Batch { links, rows: Vec::new() })?;
-                }
+            let done = if let Some(link) = targets.get(&number) {
+                if self.is_far_behind(number) { self.renew(*link) } else { Ok(()) }
             } else if self.lacks(number) == 0 {
                 // What its hidden volumes kept is in doubt now.
-                self.untie(number)?;
                 more = true;
-            } else if !sources.contains(&number) {
-                self.fetch_from(number, 0, STEP)?;
-                more = true;
+                self.untie(number)
+            } else if sources.contains(&number) {
+                Ok(())
+            } else {
+                let (moved, done) = self.fetch_what_can_be(number);
+                more |= moved;
+                done
+            };
+            match done {
+                Err(error @ StoreError::Failed(_)) => return Err(error),
+                Err(error) => {
+                    log::warn!("LDEV {number}, which takes bytes from another pool: {error}");
+                }
+                Ok(()) => {}
             }
         }
         Ok(more)
     }
 
+    /// Fetches a step's worth, passing over what the origin does not give; whether anything was
+    /// moved, and the last failure.
+    fn fetch_what_can_be(&self, number: VolumeNumber) -> (bool, Result<(), StoreError>) {
+        let (mut at, mut moved, mut last) = (0, 0, Ok(()));
+        while moved < STEP {
+            let done = self.fetch_from(number, at, STEP - moved);
+            moved += done.moved;
+            match (done.next, done.failed) {
+                (_, Some((_, error @ (StoreError::Full(_) | StoreError::Failed(_))))) => {
+                    return (moved > 0, Err(error));
+                }
+                (_, Some((page, error))) => (at, last) = (page + 1, Err(error)),
+                (Some(next), None) => at = next,
+                (None, None) => break,
+            }
+        }
+        (moved > 0, last)
+    }
+
     /// Whether a volume follows whose source has changed much since the point in time that was
     /// copied last. A new one lets go of the pages that the old one keeps.
-    fn is_far_behind(&self, number: VolumeNumber) -> bool {
+    pub(super) fn is_far_behind(&self, number: VolumeNumber) -> bool {
         let Some(volume) = self.volume(number) else {
             return false;
         };
-        let (origin, source) = {
+        let origin = {
             let holds = volume.gate.read().unwrap_or_else(PoisonError::into_inner);
             match (&holds.tether, &holds.content) {
                 (Some(tether), Content::Alias(_)) if lock(&tether.todo).count() == 0 => {
-                    (Arc::clone(&tether.origin), climb(&volume).pop())
+                    Arc::clone(&tether.origin)
                 }
                 _ => return false,
             }
         };
+        // Not behind its gate: an order may wait for that, and keep the next one closed.
+        let source = climb(&volume).pop();
         let head = |volume: &Volume| {
             volume.gate.read().unwrap_or_else(PoisonError::into_inner).head().cloned()
         };

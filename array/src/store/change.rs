@@ -337,6 +337,18 @@ impl<'a> Plan<'a> {
             self.next.insert(link.target, Next { holds: NextHolds::Filled, tether, writable });
             return Ok(());
         };
+        if !writable || !pinned {
+            let (_, root) = self.root(link.source)?;
+            if let (NextTether::Kept(tether), Filled::Head(head)) = (&root.tether, &filled)
+                && root.tether.lacks()
+                && self.store.parent_of(&tether.origin) == Some(head.branch)
+            {
+                // The source is being restored from this very branch: given up on the way, the
+                // target holds again what is restored.
+                self.set(link.target, NextHolds::Own(Arc::clone(head)), writable);
+                return Ok(());
+            }
+        }
         let (origin, owed) = match &target.tether {
             // Followed in this very order: the same instant.
             NextTether::New(new) => (new.origin, new.owed.clone()),
@@ -402,6 +414,10 @@ impl<'a> Plan<'a> {
             return Ok(());
         }
         let source = self.holds(link.source)?;
+        if matches!(source.tether, NextTether::New(_)) {
+            // Another restore of this very order.
+            return Err(StoreError::Busy(ldev_of(link.source)));
+        }
         if !self.is_across(link)? {
             if target.tether.lacks() {
                 return Err(StoreError::Busy(ldev_of(link.target)));
@@ -549,6 +565,16 @@ impl PoolStore {
         self.carry_out(&mut orders, plan, batch.rows.clone(), began)
     }
 
+    /// The branch that a hidden volume was forked from.
+    pub(super) fn parent_of(&self, point: &Volume) -> Option<BranchId> {
+        let head = {
+            let holds = point.gate.read().unwrap_or_else(PoisonError::into_inner);
+            holds.head()?.branch
+        };
+        let branches = self.branches.read().unwrap_or_else(PoisonError::into_inner);
+        Some(branches.get(head)?.parent?.0)
+    }
+
     /// Lets a volume go on without its tether, which has nothing more to fetch.
     ///
     /// # Errors
@@ -557,8 +583,31 @@ impl PoolStore {
         let mut orders = lock(&self.orders);
         let mut plan = Plan::new(self, &orders);
         let next = plan.holds(number)?;
-        if !next.tether.lacks() {
+        let targeted = {
+            let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
+            links.values().any(|link| link.target == number)
+        };
+        if !targeted && !next.tether.lacks() && matches!(next.holds, NextHolds::Own(_)) {
             plan.next.insert(number, Next { tether: NextTether::None, ..next });
+            self.carry_out(&mut orders, plan, Vec::new(), Instant::now())?;
+        }
+        Ok(())
+    }
+
+    /// Lets a target that follows be filled from a new point in time of its source, if that is
+    /// still wanted when no order is under way.
+    ///
+    /// # Errors
+    /// The disk's answer.
+    pub(super) fn renew(&self, id: LinkId) -> Result<(), StoreError> {
+        let mut orders = lock(&self.orders);
+        let link = {
+            let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
+            links.get(&id).copied()
+        };
+        if link.is_some_and(|link| self.is_far_behind(link.target)) {
+            let mut plan = Plan::new(self, &orders);
+            plan.apply(id, LinkChange::Follow)?;
             self.carry_out(&mut orders, plan, Vec::new(), Instant::now())?;
         }
         Ok(())
@@ -588,7 +637,7 @@ impl PoolStore {
             roots.difference(&changing).filter_map(|number| self.volume(*number)).collect();
         let closing = Instant::now();
         #[cfg(test)]
-        if super::without_barrier() {
+        if super::probe::without_barrier() {
             let generation = self.next.load(Ordering::SeqCst);
             for volume in &passing {
                 std::thread::yield_now();
@@ -613,6 +662,8 @@ impl PoolStore {
         let instant = closing.elapsed() - gates;
         drop(passing);
         let released = closing.elapsed();
+        #[cfg(test)]
+        super::probe::pass(super::probe::Spot::Instant);
 
         rows.push(generation_row(generation + 1));
         let tethered = next.values().any(|next| matches!(next.tether, NextTether::New(_)));
@@ -642,6 +693,8 @@ impl PoolStore {
             let volume = volume.ok_or(StoreError::NoLdev(ldev_of(*number)))?;
             rows.push(volume_row(&volume, next));
         }
+        #[cfg(test)]
+        super::probe::pass(super::probe::Spot::Commit);
         self.persist(rows)?;
         orders.next_hidden = next_hidden;
         self.put_volumes(hidden, &dropped);
@@ -706,10 +759,13 @@ impl PoolStore {
         rows: &mut Vec<Row>,
     ) {
         for (branch, number) in marked {
-            // Marked before its first page was written: the branch must be there to be forked.
-            let head = self.head_of(*branch);
-            if let Some(head) = head.filter(|head| lock(&head.fresh).take().is_some()) {
-                rows.extend(self.birth_rows(*number, &head));
+            // Marked before its first page was written: the branch must be there to be forked. Its
+            // gate is open already, so whichever commit comes first has to take it along.
+            if let Some(head) = self.head_of(*branch) {
+                let mut meta = self.meta();
+                if lock(&head.fresh).take().is_some() {
+                    meta.born.push((*number, head));
+                }
             }
         }
         let mut branches = self.branches.write().unwrap_or_else(PoisonError::into_inner);

@@ -522,6 +522,11 @@ impl PoolStore {
             for (volume, head) in meta.born {
                 taken.rows.extend(self.birth_rows(volume, &head));
             }
+            if !meta.dirty.is_empty() || !meta.frozen.is_empty() {
+                // A host may write behind the instant of an order and flush before the order is
+                // durable: births that this commit makes durable must lie below the next one.
+                taken.rows.push(generation_row(self.next.load(Ordering::SeqCst)));
+            }
             taken.rows.extend(rows);
             leaves.extend(meta.frozen.into_iter().map(|(key, leaf)| (key, Some(leaf))));
             for ((branch, leaf), cell) in meta.dirty {

@@ -40,6 +40,8 @@ mod leaf;
 mod member;
 mod meta;
 mod pool;
+#[cfg(test)]
+pub(crate) mod probe;
 pub(crate) mod raw;
 mod reclaim;
 mod records;
@@ -78,16 +80,6 @@ pub enum Flow {
     Fixed,
     /// Suspended.
     Detached,
-}
-
-/// For the test of the barrier: marks volumes one after the other while hosts write.
-#[cfg(test)]
-pub(crate) static WITHOUT_BARRIER: std::sync::atomic::AtomicBool =
-    std::sync::atomic::AtomicBool::new(false);
-
-#[cfg(test)]
-fn without_barrier() -> bool {
-    WITHOUT_BARRIER.load(std::sync::atomic::Ordering::SeqCst)
 }
 
 /// Longest single read or write in bytes.
