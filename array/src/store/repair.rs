@@ -191,7 +191,14 @@ fn replace(dir: &Path, rows: &[Row], leaves: &[LeafRow]) -> Result<(), StoreErro
     records.commit(rows, leaves)?;
     drop(records);
     let kept = dir.join("meta.redb.damaged");
-    std::fs::rename(&old, &kept).map_err(StoreError::io(&kept, "rename to"))?;
+    match std::fs::remove_file(&kept) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(StoreError::io(&kept, "remove")(error));
+        }
+        _ => {}
+    }
+    // At no instant is there none.
+    std::fs::hard_link(&old, &kept).map_err(StoreError::io(&kept, "keep the old file as"))?;
     std::fs::rename(&new, &old).map_err(StoreError::io(&old, "rename to"))?;
     File::open(dir)
         .and_then(|dir| dir.sync_all())
@@ -333,10 +340,14 @@ mod tests {
         let spoiled = Records::open(&Files, &place.join("meta.redb")).unwrap();
         spoiled.spoil(Table::Volumes, 1);
         drop(spoiled);
-        let before = std::fs::read(place.join("meta.redb")).unwrap();
+        let records = || {
+            let records = Records::open_unverified(&Files, &place.join("meta.redb")).unwrap();
+            Table::ALL.map(|table| records.salvage(table).unwrap())
+        };
+        let before = records();
         let refused = repair(&place).unwrap_err().to_string();
         assert!(refused.contains("record 1 of table volumes"), "{refused}");
-        assert_eq!(std::fs::read(place.join("meta.redb")).unwrap().len(), before.len());
+        assert!(records() == before);
         assert!(!place.join("meta.redb.damaged").exists());
     }
 }

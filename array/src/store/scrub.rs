@@ -93,20 +93,21 @@ impl PoolStore {
         let stripe = owner
             .as_ref()
             .map(|volume| volume.stripe(page).write().unwrap_or_else(PoisonError::into_inner));
-        let has = |leaf: &Leaf| leaf.entries[at].pieces().any(|now| now.page == piece.page);
+        let same = |now: &Piece| (now.page, now.birth) == (piece.page, piece.birth);
+        let found = |leaf: &Leaf| leaf.entries[at].pieces().find(same);
         let current = head.as_ref().map(|head| self.cell(head, key.leaf)).transpose()?;
         let current = current.and_then(|cell| {
             let state = cell.state.read().unwrap_or_else(PoisonError::into_inner);
             (state.generation == Some(key.generation)).then(|| Arc::clone(&state.leaf))
         });
         let still = match current {
-            Some(leaf) => has(&leaf),
+            Some(leaf) => found(&leaf),
             None => match self.records.leaf(key.branch, key.leaf, key.generation)? {
-                Some((generation, leaf)) => generation == key.generation && has(&leaf),
-                None => false,
+                Some((generation, leaf)) if generation == key.generation => found(&leaf),
+                _ => None,
             },
         };
-        let damaged = if still { verify(pool, piece) } else { Vec::new() };
+        let damaged = still.map_or_else(Vec::new, |now| verify(pool, now));
         drop(stripe);
         Ok(damaged.into_iter().map(|block| (piece.page, block)).collect())
     }

@@ -112,7 +112,8 @@ impl Sums {
     /// Sets the checksum of a block; [`Sums::write`] writes it.
     pub fn set(&self, group: &Arc<Group>, page: PageId, block: usize, sum: u32) {
         group.sums[at(page, block)].store(sum, Ordering::Relaxed);
-        if !group.dirty.load(Ordering::Acquire) && !group.dirty.swap(true, Ordering::AcqRel) {
+        // Whoever clears it sees the sum, or this sees that it is cleared.
+        if !group.dirty.swap(true, Ordering::AcqRel) {
             lock(&self.dirty).push(Arc::clone(group));
         }
     }
@@ -127,7 +128,7 @@ impl Sums {
         let mut failed = None;
         for group in dirty {
             if failed.is_none() {
-                group.dirty.store(false, Ordering::SeqCst);
+                group.dirty.swap(false, Ordering::AcqRel);
                 let bytes: Vec<u8> = group
                     .sums
                     .iter()
