@@ -177,7 +177,7 @@ fn a_resync_fetches_what_either_side_changed_and_nothing_else() {
     assert_eq!(changed, 98, "9 of 512 pages differ");
     lab.run(resync(), 17, 0, 20);
     let link = lab.array.store.busy()[0];
-    assert_eq!(lab.array.store.difference(link).unwrap().to_target, 9);
+    assert_eq!(lab.array.store.lack(link).unwrap().to_target, 9);
     lab.copy();
     assert_eq!(lab.state(17, 0), "PAIR");
     let wanted = lab.read(17);
@@ -202,7 +202,7 @@ fn a_restore_gives_the_p_vol_the_s_vols_bytes_at_once_and_moves_them_afterwards(
     assert_eq!(lab.state(17, 0), "RCPY");
     assert!(lab.read(17) == wanted && lab.read(20) == wanted);
     let link = lab.array.store.busy()[0];
-    assert_eq!(lab.array.store.difference(link).unwrap().to_source, 150);
+    assert_eq!(lab.array.store.lack(link).unwrap().to_source, 150);
     // Hosts write to the P-VOL meanwhile, to what it has and to what it lacks.
     lab.array.write(ldev(17), 20 * PAGE + 4096, &[7; 4096]).unwrap();
     lab.write(17, 400, 8, 3);

@@ -443,7 +443,7 @@ impl Array {
                 ldevs: &self.ldevs,
                 guards: &state.guards,
                 registry: &state.registry,
-                difference: &|id| self.store.difference(id).unwrap_or_default(),
+                lack: &|id| self.store.lack(id).unwrap_or_default(),
             };
             view.plan(change, pairs)?
         };

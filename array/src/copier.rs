@@ -13,7 +13,7 @@ use model::CopyPace;
 use crate::{
     array::{Array, pair_row},
     pairs::Phase,
-    store::{Batch, Flow, LinkChange, LinkId, StoreError, Swept},
+    store::{Batch, Flow, Lack, LinkChange, LinkId, StoreError, Swept},
 };
 
 /// The most links that one step looks at.
@@ -235,11 +235,11 @@ impl Array {
                 let Some(pair) = state.registry.get(*link) else {
                     continue;
                 };
-                let difference = self.store.difference(*link).unwrap_or_default();
+                let lack = self.store.lack(*link).unwrap_or_default();
                 let complete = match pair.phase {
                     Phase::Copying => true,
-                    Phase::Restoring => difference.to_source == 0,
-                    _ => !difference.is_busy(),
+                    Phase::Restoring => lack.to_source == 0,
+                    _ => !lack.is_any(),
                 };
                 if let Some(phase) = pair.phase.settled().filter(|_| complete) {
                     let pair = crate::pairs::Pair { phase, ..*pair };
@@ -276,7 +276,7 @@ impl Array {
                 at += 1;
                 let below = state.registry.as_pvol(pair.secondary.ldev);
                 let waiting = below.filter(|(id, pair)| {
-                    let busy = self.store.difference(*id).is_some_and(|d| d.is_busy());
+                    let busy = self.store.lack(*id).is_some_and(Lack::is_any);
                     pair.flow() == Flow::Fixed && busy
                 });
                 links.extend(waiting.map(|(id, _)| id));

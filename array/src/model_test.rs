@@ -106,8 +106,8 @@ fn lacking(array: &TestArray, p: u32, mu: u32) -> (bool, bool) {
         let state = array.array.state();
         state.registry.at(crate::testing::end(p, mu)).map(|(id, _)| id)
     };
-    let difference = link.and_then(|id| array.array.store.difference(id));
-    difference.map_or((false, false), |d| (d.to_target > 0, d.to_source > 0))
+    let lack = link.and_then(|id| array.array.store.lack(id));
+    lack.map_or((false, false), |d| (d.to_target > 0, d.to_source > 0))
 }
 
 fn check(model: &Model, array: &TestArray) -> Result<(), TestCaseError> {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     guards::GuardRecord,
     inventory::Ldev,
-    store::{Difference, Flow, LinkChange, LinkId},
+    store::{Flow, Lack, LinkChange, LinkId},
 };
 
 /// The most pairs in one order.
@@ -37,8 +37,8 @@ pub struct View<'a> {
     pub guards: &'a HashMap<LdevId, GuardRecord>,
     /// The pairs.
     pub registry: &'a Registry,
-    /// How much of a pair differs.
-    pub difference: &'a dyn Fn(LinkId) -> Difference,
+    /// What a pair has still to fetch.
+    pub lack: &'a dyn Fn(LinkId) -> Lack,
 }
 
 /// What an order does to one pair.
@@ -155,7 +155,7 @@ impl View<'_> {
         let mut steps = Vec::with_capacity(members.len());
         let mut refused = None;
         for member in members {
-            let settled = member.found.is_none_or(|(id, _)| !(self.difference)(id).is_busy());
+            let settled = member.found.is_none_or(|(id, _)| !(self.lack)(id).is_any());
             let snapshot = match &member.found {
                 Some((_, pair)) => pair.snapshot,
                 None => snapshot_of(change),
@@ -324,9 +324,7 @@ impl View<'_> {
             }
         }
         let fetching = others(svol).find(|(id, pair)| {
-            pair.primary.ldev == svol
-                && pair.flow() == Flow::Fixed
-                && (self.difference)(*id).is_busy()
+            pair.primary.ldev == svol && pair.flow() == Flow::Fixed && (self.lack)(*id).is_any()
         });
         fetching.map_or(Ok(()), |(_, pair)| {
             Err(self.in_the_way(svol, pair, "its own split copy is still being made"))
@@ -337,7 +335,7 @@ impl View<'_> {
     fn check_restore(&self, this: LinkId, restored: &Pair) -> Result<(), Refused> {
         let pvol = restored.primary.ldev;
         for (id, pair) in self.registry.of(pvol).filter(|(id, _)| *id != this) {
-            if pair.phase != Phase::Split || (self.difference)(id).is_busy() {
+            if pair.phase != Phase::Split || (self.lack)(id).is_any() {
                 let cause = "a restore needs the other mirrors of the P-VOL in SMPL or PSUS, with their copies complete";
                 return Err(self.in_the_way(pvol, pair, cause));
             }
@@ -352,21 +350,21 @@ impl View<'_> {
 
     /// Before what the S-VOL lacks is given up: nobody waits for it.
     fn check_giving_up(&self, this: LinkId, ended: &Pair) -> Result<(), Refused> {
-        if (self.difference)(this).to_target == 0 {
+        if (self.lack)(this).to_target == 0 {
             return Ok(());
         }
         let svol = ended.secondary.ldev;
         let waiting = self
             .registry
             .as_pvol(svol)
-            .find(|(id, pair)| pair.flow() == Flow::Fixed && (self.difference)(*id).is_busy());
+            .find(|(id, pair)| pair.flow() == Flow::Fixed && (self.lack)(*id).is_any());
         waiting.map_or(Ok(()), |(_, pair)| {
             Err(self.in_the_way(svol, pair, "its own split copy still takes bytes from this pair"))
         })
     }
 
     fn is_restoring(&self, id: LinkId, pair: &Pair) -> bool {
-        pair.phase == Phase::Restoring || (self.difference)(id).to_source > 0
+        pair.phase == Phase::Restoring || (self.lack)(id).to_source > 0
     }
 
     fn in_the_way(&self, ldev: LdevId, pair: &Pair, cause: &str) -> Refused {

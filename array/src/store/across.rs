@@ -152,11 +152,7 @@ impl PoolStore {
         let share = (STEP / links.len().max(1) as u64).max(PAGE as u64);
         let sweep = |(link, from): &(LinkId, u64)| {
             let done = Swept { link: *link, next: None, moved: 0, failed: None };
-            let known = {
-                let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
-                links.get(link).copied()
-            };
-            let Some(known) = known else {
+            let Some(known) = self.link(*link) else {
                 return done;
             };
             // Restoring the source comes first: hosts wait for it.

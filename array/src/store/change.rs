@@ -474,10 +474,7 @@ impl<'a> Plan<'a> {
     fn apply(&mut self, id: LinkId, change: LinkChange) -> Result<(), StoreError> {
         let known = match self.links.get(&id) {
             Some(link) => *link,
-            None => {
-                let links = self.store.links.read().unwrap_or_else(PoisonError::into_inner);
-                links.get(&id).copied()
-            }
+            None => self.store.link(id),
         };
         if let LinkChange::Share { source, target, equal } = change {
             let link = Link { source: source.get(), target: target.get(), writable: false };
@@ -601,11 +598,7 @@ impl PoolStore {
     /// The disk's answer.
     pub(super) fn renew(&self, id: LinkId) -> Result<(), StoreError> {
         let mut orders = lock(&self.orders);
-        let link = {
-            let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
-            links.get(&id).copied()
-        };
-        if link.is_some_and(|link| self.is_far_behind(link.target)) {
+        if self.link(id).is_some_and(|link| self.is_far_behind(link.target)) {
             let mut plan = Plan::new(self, &orders);
             plan.apply(id, LinkChange::Follow)?;
             self.carry_out(&mut orders, plan, Vec::new(), Instant::now())?;

@@ -447,6 +447,10 @@ impl PoolStore {
         }
     }
 
+    pub(super) fn link(&self, id: LinkId) -> Option<Link> {
+        self.links.read().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
+    }
+
     /// The uncommitted changes.
     pub(super) fn meta(&self) -> MutexGuard<'_, Meta> {
         lock(&self.meta)

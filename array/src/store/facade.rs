@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError};
 use model::LdevId;
 
 use super::{
-    Batch, Content, Damage, Difference, LinkId, PoolFigures, Progress, Report, SplitTimes, Store,
-    StoreError, Swept,
+    Batch, Content, Damage, Difference, Lack, LinkId, PoolFigures, Progress, Report, SplitTimes,
+    Store, StoreError, Swept,
     branches::BranchId,
     engine::PoolStore,
     leaf::Generation,
@@ -41,13 +41,18 @@ impl Store for PoolStore {
         self.commit_batch(batch)
     }
 
-    fn difference(&self, link: LinkId) -> Option<Difference> {
-        let link = {
-            let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
-            *links.get(&link)?
-        };
+    fn lack(&self, link: LinkId) -> Option<Lack> {
+        let link = self.link(link)?;
+        let (to_target, to_source) = (self.lacks(link.target), self.lacks(link.source));
+        Some(Lack { to_target, to_source })
+    }
+
+    fn difference(&self, id: LinkId) -> Option<Difference> {
+        let link = self.link(id)?;
         let (source, target) = (self.volume(link.source)?, self.volume(link.target)?);
-        Some(self.differ(&source, &target))
+        let total = source.pages();
+        let changed = self.changed_apart(&source, &target).min(total);
+        Some(Difference { lack: self.lack(id)?, changed, total })
     }
 
     fn busy(&self) -> Vec<LinkId> {
@@ -110,15 +115,8 @@ impl Store for PoolStore {
 }
 
 impl PoolStore {
-    /// How much of two volumes differs, from the counts that the heads keep.
-    fn differ(&self, source: &Arc<Volume>, target: &Arc<Volume>) -> Difference {
-        let total = source.pages();
-        let (to_target, to_source) = (self.lacks(target.number), self.lacks(source.number));
-        let changed = self.changed_apart(source, target).min(total);
-        Difference { to_target, to_source, changed, total }
-    }
-
-    /// How many pages two volumes have changed since they held the same.
+    /// How many pages two volumes have changed since they held the same, from the counts that the
+    /// heads keep.
     fn changed_apart(&self, source: &Arc<Volume>, target: &Arc<Volume>) -> u64 {
         let total = source.pages();
         let held = |volume: &Arc<Volume>| {

@@ -126,13 +126,28 @@ pub struct Batch {
     pub rows: Vec<Row>,
 }
 
+/// What the volumes of a link have still to fetch, in pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lack {
+    /// The target from the source.
+    pub to_target: u64,
+    /// The source from the target.
+    pub to_source: u64,
+}
+
+impl Lack {
+    /// Whether there is anything.
+    #[must_use]
+    pub const fn is_any(self) -> bool {
+        self.to_target + self.to_source > 0
+    }
+}
+
 /// How much of a link differs, in pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Difference {
-    /// What the target has still to fetch from the source.
-    pub to_target: u64,
-    /// What the source has still to fetch from the target.
-    pub to_source: u64,
+    /// What is still to be fetched.
+    pub lack: Lack,
     /// What either side changed since the target was fixed; a page that both changed counts twice.
     pub changed: u64,
     /// Pages of either volume.
@@ -140,16 +155,11 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Whether bytes are still to be fetched.
-    #[must_use]
-    pub const fn is_busy(self) -> bool {
-        self.to_target + self.to_source > 0
-    }
-
     /// How much of the two volumes is identical, 0 to 100; 100 only when all of it is.
     #[must_use]
     pub fn percent(self) -> u8 {
-        let equal = self.total - (self.to_target + self.to_source + self.changed).min(self.total);
+        let equal =
+            self.total - (self.lack.to_target + self.lack.to_source + self.changed).min(self.total);
         (equal * 100)
             .checked_div(self.total)
             .map_or(100, |percent| u8::try_from(percent).unwrap_or(100))
@@ -242,7 +252,10 @@ pub trait Store: Send + Sync {
     /// The disk's answer; nothing has changed then.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
 
-    /// How much of a link differs; `None` when there is no such link.
+    /// What a link has still to fetch, at no cost; `None` when there is no such link.
+    fn lack(&self, link: LinkId) -> Option<Lack>;
+
+    /// How much of a link differs, from counts; `None` when there is no such link.
     fn difference(&self, link: LinkId) -> Option<Difference>;
 
     /// Every link that has something to fetch.
