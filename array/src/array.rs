@@ -7,11 +7,15 @@
 
 use std::{
     collections::HashMap,
+    ops::{Deref, DerefMut},
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use model::{CciError, Code, LdevId, PairEnd, Role, VolumeId};
+use model::{CciError, Code, LdevId, LuPath, PairEnd, PortAddress, PortName, Role, VolumeId};
 use protocol::{
     RequestId, codec,
     orders::{EndStatus, LocalEnd, Order, OrderAnswer, OrderError, PairChange, PairTarget, Reply},
@@ -23,6 +27,10 @@ use crate::{
     directory::{Directory, DirectoryError},
     executed::Executed,
     guards::GuardRecord,
+    hosts::{
+        groups::{HostGroup, Portal},
+        reservations::{self, Reservations},
+    },
     inventory::{Head, Inventory, Ldev},
     keeper::Keeper,
     pairs::{Pair, Phase, Registry, View, pair},
@@ -42,6 +50,9 @@ pub struct Array {
     pub(crate) store: Box<dyn Store>,
     pub(crate) copier: Copier,
     pub(crate) keeper: Keeper,
+    portal: Option<Portal>,
+    groups: Vec<HostGroup>,
+    pub(crate) epoch: AtomicU64,
     state: RwLock<State>,
     changes: Mutex<Executed>,
     clock: Box<dyn Clock>,
@@ -54,6 +65,34 @@ pub struct Array {
 pub(crate) struct State {
     pub(crate) registry: Registry,
     pub(crate) guards: HashMap<LdevId, GuardRecord>,
+    pub(crate) reservations: Reservations,
+}
+
+/// The state, to be changed. Who saw the old one is told by the epoch.
+pub(crate) struct StateMut<'a> {
+    state: RwLockWriteGuard<'a, State>,
+    epoch: &'a AtomicU64,
+}
+
+impl Deref for StateMut<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for StateMut<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Drop for StateMut<'_> {
+    fn drop(&mut self) {
+        // Before the lock is released: who sees the new number finds the new state.
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 impl Array {
@@ -113,6 +152,9 @@ impl Array {
             store: Box::new(store),
             copier: Copier::default(),
             keeper: Keeper::default(),
+            portal: inventory.portal,
+            groups: inventory.groups,
+            epoch: AtomicU64::new(1),
             state: RwLock::new(state),
             changes: Mutex::new(changes),
             clock,
@@ -124,6 +166,27 @@ impl Array {
     #[must_use]
     pub const fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// Where it listens for iSCSI, if it does.
+    #[must_use]
+    pub const fn portal(&self) -> Option<&Portal> {
+        self.portal.as_ref()
+    }
+
+    /// The host groups.
+    #[must_use]
+    pub fn host_groups(&self) -> &[HostGroup] {
+        &self.groups
+    }
+
+    /// The LU paths of a host group, in ascending order.
+    pub fn lu_paths(
+        &self,
+        port: PortName,
+        host_group: u8,
+    ) -> impl Iterator<Item = (LuPath, LdevId)> + '_ {
+        self.ports.of(PortAddress { port, host_group: Some(host_group) })
     }
 
     /// The copy job of this array.
@@ -177,12 +240,20 @@ impl Array {
     /// # Errors
     /// EX_ENLDEV, EX_ERANGE beyond the end, EX_CMDRJE when the disk fails.
     pub fn read(&self, ldev: LdevId, offset: u64, buffer: &mut [u8]) -> Result<Content, CciError> {
-        let found = self.store.read(ldev, offset, buffer);
-        found.map_err(|error| {
+        self.read_noting(ldev, offset, buffer).map_err(|error| self.about(ldev, error))
+    }
+
+    /// Reads, and has damage that shows looked after.
+    pub(crate) fn read_noting(
+        &self,
+        ldev: LdevId,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<Content, StoreError> {
+        self.store.read(ldev, offset, buffer).inspect_err(|error| {
             if let StoreError::Medium { offset, .. } = error {
-                self.keeper.met(ldev, offset);
+                self.keeper.met(ldev, *offset);
             }
-            self.about(ldev, error)
         })
     }
 
@@ -393,7 +464,10 @@ impl Array {
     }
 
     /// Runs a host's write; where its pool is full, snapshots make room for it.
-    fn making_room(&self, write: impl Fn() -> Result<(), StoreError>) -> Result<(), StoreError> {
+    pub(crate) fn making_room(
+        &self,
+        write: impl Fn() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         loop {
             match write() {
                 Err(StoreError::Full(pool)) => {
@@ -418,8 +492,9 @@ impl Array {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn state_mut(&self) -> StateMut<'_> {
+        let state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        StateMut { state, epoch: &self.epoch }
     }
 
     pub(crate) fn changes(&self) -> MutexGuard<'_, Executed> {
@@ -555,5 +630,6 @@ fn load_state(records: &Records, inventory: &Inventory) -> Result<State, StoreEr
             guard.ok_or_else(|| records.damaged(Table::Guards, key, "it is not such a record"))?;
         state.guards.insert(ldev, guard);
     }
+    state.reservations = reservations::load(records)?;
     Ok(state)
 }

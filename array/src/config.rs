@@ -12,6 +12,7 @@ use model::{Blocks, Emulation, LdevId, LuPath, Lun, PortAddress, PortName, Seria
 use serde::Deserialize;
 
 use crate::{
+    hosts::groups::{self, Chap, Credentials, HostGroup, Portal},
     inventory::{Head, Inventory, Ldev, MemberPlan, PoolPlan},
     ports::canonical,
     size::parse_size,
@@ -45,6 +46,7 @@ struct File {
     cache_mb: u32,
     #[serde(default)]
     ipcmd: IpcmdSection,
+    iscsi: Option<IscsiSection>,
     #[serde(default)]
     pool: Vec<PoolSection>,
     #[serde(default)]
@@ -81,6 +83,12 @@ impl Default for IpcmdSection {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct IscsiSection {
+    listen: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PoolSection {
     id: u16,
     name: Option<String>,
@@ -111,6 +119,18 @@ struct PortSection {
 struct HostGroupSection {
     number: u8,
     name: Option<String>,
+    #[serde(default)]
+    initiators: Vec<String>,
+    chap: Option<ChapSection>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChapSection {
+    user: String,
+    secret: String,
+    target_user: Option<String>,
+    target_secret: Option<String>,
 }
 
 /// A number, or text in one of the field's notations.
@@ -151,6 +171,8 @@ pub fn parse(text: &str) -> Result<Inventory, ConfigError> {
     let head = head(&file)?;
     let mut pools = pools(&file)?;
     let groups = host_groups(&file)?;
+    let numbers: HashSet<_> = groups.iter().map(|group| (group.port, group.number)).collect();
+    let portal = portal(&file)?;
     let mut ldevs = HashMap::new();
     for (n, section) in file.ldev.iter().enumerate() {
         add_ldevs(&format!("ldev[{}]", n + 1), section, &pools, &mut ldevs)?;
@@ -161,11 +183,11 @@ pub fn parse(text: &str) -> Result<Inventory, ConfigError> {
     }
     let mut paths = HashMap::new();
     for (n, section) in file.lun.iter().enumerate() {
-        add_paths(&format!("lun[{}]", n + 1), section, &groups, &ldevs, &mut paths)?;
+        add_paths(&format!("lun[{}]", n + 1), section, &numbers, &ldevs, &mut paths)?;
     }
     let mut paths: Vec<(LuPath, LdevId)> = paths.into_iter().collect();
     paths.sort_unstable();
-    Ok(Inventory { head, pools, ldevs, paths })
+    Ok(Inventory { head, pools, ldevs, paths, portal, groups })
 }
 
 fn bad(key: impl Into<String>, problem: impl Into<String>) -> ConfigError {
@@ -182,11 +204,7 @@ fn head(file: &File) -> Result<Head, ConfigError> {
         }
     }
     let listen = file.ipcmd.listen.clone();
-    let resolves = listen.to_socket_addrs().is_ok_and(|mut addresses| addresses.next().is_some());
-    if !resolves {
-        let problem = format!("{listen:?} is not ADDRESS:PORT, such as 127.0.0.1:31001");
-        return Err(bad("ipcmd.listen", problem));
-    }
+    check_address("ipcmd.listen", &listen, "127.0.0.1:31001")?;
     Ok(Head {
         serial,
         model: file.model.clone(),
@@ -194,6 +212,21 @@ fn head(file: &File) -> Result<Head, ConfigError> {
         cache_mb: file.cache_mb,
         listen,
     })
+}
+
+fn check_address(key: &str, address: &str, like: &str) -> Result<(), ConfigError> {
+    if address.to_socket_addrs().is_ok_and(|mut addresses| addresses.next().is_some()) {
+        return Ok(());
+    }
+    Err(bad(key, format!("{address:?} is not ADDRESS:PORT, such as {like}")))
+}
+
+fn portal(file: &File) -> Result<Option<Portal>, ConfigError> {
+    let Some(section) = &file.iscsi else {
+        return Ok(None);
+    };
+    check_address("iscsi.listen", &section.listen, "0.0.0.0:3260")?;
+    Ok(Some(Portal { listen: section.listen.clone() }))
 }
 
 fn check_name(key: &str, name: Option<&String>) -> Result<(), ConfigError> {
@@ -281,29 +314,95 @@ fn complete(pools: &mut [PoolPlan], ldevs: &HashMap<LdevId, Ldev>) -> Result<(),
 }
 
 /// The ports and host groups, each port with its host group 0.
-fn host_groups(file: &File) -> Result<HashSet<(PortName, u8)>, ConfigError> {
-    let mut groups = HashSet::new();
+fn host_groups(file: &File) -> Result<Vec<HostGroup>, ConfigError> {
+    let mut groups: Vec<HostGroup> = Vec::new();
     for (n, section) in file.port.iter().enumerate() {
         let key = format!("port[{}]", n + 1);
         let port = section
             .name
             .parse::<PortName>()
             .map_err(|error| bad(format!("{key}.name"), error.to_string()))?;
-        if !groups.insert((port, 0)) {
+        if groups.iter().any(|group| group.port == port) {
             return Err(bad(format!("{key}.name"), format!("{port} is described twice")));
         }
         let mut named = HashSet::new();
-        for (m, group) in section.host_group.iter().enumerate() {
+        let mut initiators = HashSet::new();
+        for (m, section) in section.host_group.iter().enumerate() {
             let key = format!("{key}.host_group[{}]", m + 1);
-            check_name(&format!("{key}.name"), group.name.as_ref())?;
-            if group.number > 254 || !named.insert(group.number) {
-                let problem = format!("{} is above 254 or described twice", group.number);
+            if section.number > 254 || !named.insert(section.number) {
+                let problem = format!("{} is above 254 or described twice", section.number);
                 return Err(bad(format!("{key}.number"), problem));
             }
-            groups.insert((port, group.number));
+            let group = host_group(&key, port, section)?;
+            if let Some(name) =
+                group.initiators.iter().find(|name| !initiators.insert((*name).clone()))
+            {
+                let problem = format!("{name} is in another host group of {port} already");
+                return Err(bad(format!("{key}.initiators"), problem));
+            }
+            groups.push(group);
+        }
+        if !named.contains(&0) {
+            let (name, initiators) = (group_name(port, 0), Vec::new());
+            groups.push(HostGroup { port, number: 0, name, initiators, chap: None });
         }
     }
     Ok(groups)
+}
+
+/// As the field names them: `2C-G00`.
+fn group_name(port: PortName, number: u8) -> String {
+    format!("{}-G{number:02}", port.to_string().replace("CL", "").replace('-', ""))
+}
+
+fn host_group(
+    key: &str,
+    port: PortName,
+    section: &HostGroupSection,
+) -> Result<HostGroup, ConfigError> {
+    check_name(&format!("{key}.name"), section.name.as_ref())?;
+    let initiators: Vec<String> =
+        section.initiators.iter().map(|name| name.to_ascii_lowercase()).collect();
+    if initiators.len() > groups::MAX_INITIATORS {
+        let problem = format!("a host group has at most {} initiators", groups::MAX_INITIATORS);
+        return Err(bad(format!("{key}.initiators"), problem));
+    }
+    let is_name = |name: &&String| *name == groups::ANYBODY || groups::is_iscsi_name(name);
+    if let Some(name) = initiators.iter().find(|name| !is_name(name)) {
+        let problem = format!(
+            "{name:?} is neither an iSCSI name, such as iqn.1993-08.org.debian:01:host, nor \"*\" for anybody"
+        );
+        return Err(bad(format!("{key}.initiators"), problem));
+    }
+    let chap = section.chap.as_ref().map(|chap| self::chap(&format!("{key}.chap"), chap));
+    let name = section.name.clone().unwrap_or_else(|| group_name(port, section.number));
+    Ok(HostGroup { port, number: section.number, name, initiators, chap: chap.transpose()? })
+}
+
+fn chap(key: &str, section: &ChapSection) -> Result<Chap, ConfigError> {
+    let credentials = |user_key: &str, user: &String, secret_key: &str, secret: &String| {
+        let user_fits =
+            (1..=groups::LONGEST_NAME).contains(&user.len()) && !user.chars().any(char::is_control);
+        if !user_fits {
+            return Err(bad(format!("{key}.{user_key}"), "expected 1 to 223 printable bytes"));
+        }
+        if !groups::SECRET.contains(&secret.len()) {
+            return Err(bad(format!("{key}.{secret_key}"), "a CHAP secret has 12 to 64 bytes"));
+        }
+        Ok(Credentials { user: user.clone(), secret: secret.clone() })
+    };
+    let initiator = credentials("user", &section.user, "secret", &section.secret)?;
+    let target = match (&section.target_user, &section.target_secret) {
+        (None, None) => None,
+        (Some(user), Some(secret)) => {
+            Some(credentials("target_user", user, "target_secret", secret)?)
+        }
+        _ => return Err(bad(key, "mutual CHAP needs target_user and target_secret")),
+    };
+    if target.as_ref().is_some_and(|target| target.secret == initiator.secret) {
+        return Err(bad(key, "the two secrets of mutual CHAP must differ (RFC 7143, 12.1.3)"));
+    }
+    Ok(Chap { initiator, target })
 }
 
 /// One LDEV, or `FIRST-LAST`.
@@ -477,6 +576,69 @@ mod tests {
             assert!(SEED.contains(from), "{from}");
             let error = parse(&SEED.replacen(from, to, 1)).unwrap_err().to_string();
             assert!(error.contains(key), "{to}: {error}");
+        }
+    }
+
+    const HOSTS: &str = "
+serial = 1
+[iscsi]
+listen = \"127.0.0.1:3260\"
+[[port]]
+name = \"CL1-A\"
+[[port.host_group]]
+number = 0
+initiators = [\"*\"]
+[[port.host_group]]
+number = 7
+initiators = [\"IQN.2020-01.org.example:a\", \"eui.02004567a425678d\"]
+chap = { user = \"a\", secret = \"0123456789ab\", target_user = \"t\", target_secret = \"ba9876543210\" }
+[[port]]
+name = \"CL2-C\"
+[[ldev]]
+ldev = 1
+emulation = \"OPEN-3\"
+";
+
+    #[test]
+    fn host_groups_say_who_sees_what_and_how_they_prove_it() {
+        let array = parse(HOSTS).unwrap();
+        assert_eq!(array.portal.unwrap().listen, "127.0.0.1:3260");
+        let shown: Vec<_> = array
+            .groups
+            .iter()
+            .map(|g| (g.port.to_string(), g.number, g.name.as_str(), g.initiators.len()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("CL1-A".into(), 0, "1A-G00", 1),
+                ("CL1-A".into(), 7, "1A-G07", 2),
+                ("CL2-C".into(), 0, "2C-G00", 0),
+            ]
+        );
+        assert_eq!(array.groups[1].initiators[0], "iqn.2020-01.org.example:a");
+        let chap = array.groups[1].chap.clone().unwrap();
+        assert!(chap.initiator.user == "a" && chap.target.unwrap().secret == "ba9876543210");
+    }
+
+    #[test]
+    fn every_mistake_about_hosts_names_its_key() {
+        let group = "port[1].host_group[2]";
+        let cases = [
+            ("127.0.0.1:3260", "here", "iscsi.listen".into()),
+            ("number = 7", "number = 0", format!("{group}.number")),
+            ("number = 7", "number = 255", format!("{group}.number")),
+            ("\"eui.02004567a425678d\"", "\"host\"", format!("{group}.initiators")),
+            ("\"eui.02004567a425678d\"", "\"*\"", format!("{group}.initiators")),
+            ("0123456789ab", "short", format!("{group}.chap.secret")),
+            ("user = \"a\"", "user = \"\"", format!("{group}.chap.user")),
+            (", target_secret = \"ba9876543210\"", "", format!("{group}.chap")),
+            ("ba9876543210", "0123456789ab", format!("{group}.chap")),
+        ];
+        for (from, to, key) in cases {
+            assert!(HOSTS.contains(from), "{from}");
+            let error = parse(&HOSTS.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains(&key), "{to}: {error}");
         }
     }
 }

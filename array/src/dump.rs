@@ -9,6 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     guards::GuardRecord,
+    hosts::groups::{HostGroup, Portal},
     inventory::{Head, Ldev},
     pairs::Pair,
     store::{StoreError, Table, raw},
@@ -38,11 +39,14 @@ fn explain(table: Table, key: u64, payload: &[u8]) -> String {
     match (table, key) {
         (Table::Head, 0) => text::<Head>(payload),
         (Table::Head, 1) => payload.iter().map(|byte| format!("{byte:02x}")).collect(),
+        (Table::Head, Portal::KEY) => text::<Portal>(payload),
         (Table::Head, _) => text::<u64>(payload),
         (Table::Ldevs, _) => text::<Ldev>(payload),
         (Table::Paths, _) => text::<(LuPath, LdevId)>(payload),
         (Table::Guards, _) => text::<GuardRecord>(payload),
         (Table::Pairs, _) => text::<Pair>(payload),
+        (Table::HostGroups, _) => text::<HostGroup>(payload),
+        (Table::Reservations, _) => format!("{} bytes", payload.len()),
         (Table::Executed, _) => format!("an answer of {} bytes", payload.len()),
         _ => raw::explain(table, payload),
     }

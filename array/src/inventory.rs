@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use model::{Blocks, Emulation, LdevId, LuPath, Serial};
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Records, Row, StoreError, Table};
+use crate::{
+    hosts::groups::{HostGroup, Portal},
+    store::{Records, Row, StoreError, Table},
+};
 
 /// The name plate; record 0 of table `head`, postcard, fields in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +81,10 @@ pub struct Inventory {
     pub ldevs: HashMap<LdevId, Ldev>,
     /// Its LUN paths in ascending order, host group 0 written as none.
     pub paths: Vec<(LuPath, LdevId)>,
+    /// Where it listens for iSCSI, if it does.
+    pub portal: Option<Portal>,
+    /// Its host groups.
+    pub groups: Vec<HostGroup>,
 }
 
 impl Inventory {
@@ -87,7 +94,10 @@ impl Inventory {
         let head = Row::put(Table::Head, 0, encode(&self.head));
         let ldevs = self.ldevs.iter().map(|(id, ldev)| ldev.row(*id));
         let paths = (0..).zip(&self.paths).map(|(n, path)| Row::put(Table::Paths, n, encode(path)));
-        std::iter::once(head).chain(ldevs).chain(paths)
+        let portal = self.portal.iter();
+        let portal = portal.map(|portal| Row::put(Table::Head, Portal::KEY, encode(portal)));
+        let groups = HostGroup::rows(&self.groups);
+        std::iter::once(head).chain(ldevs).chain(paths).chain(portal).chain(groups)
     }
 
     /// Reads it back.
@@ -116,6 +126,11 @@ impl Inventory {
                 .filter(|(_, ldev)| ldevs.contains_key(ldev));
             paths.push(path.ok_or_else(|| bad(Table::Paths, key))?);
         }
-        Ok(Self { head, pools: Vec::new(), ldevs, paths })
+        let portal = heads.iter().find(|(key, _)| *key == Portal::KEY);
+        let portal = portal
+            .map(|(key, bytes)| decode(bytes).map_err(|_| bad(Table::Head, *key)))
+            .transpose()?;
+        let groups = HostGroup::load_all(records)?;
+        Ok(Self { head, pools: Vec::new(), ldevs, paths, portal, groups })
     }
 }

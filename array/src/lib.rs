@@ -16,7 +16,7 @@
 //! | [`control`] | import, export and status while the array runs |
 //! | [`guards`] | guards and their retention |
 //! | [`ports`] | LUN paths |
-//! | [`queue`] | asynchronous I/O: a queue for each LDEV |
+//! | [`hosts`] | who sees what under which LUN, and the I/O of hosts |
 //! | [`inventory`] | the name plate, LDEVs and paths, as records |
 //! | [`config`], [`size`] | the TOML file of `arrayd init` |
 //! | `damage` | what is done about damaged blocks |
@@ -36,12 +36,12 @@ pub mod directory;
 mod dump;
 pub mod executed;
 pub mod guards;
+pub mod hosts;
 pub mod inventory;
 pub mod keeper;
 pub mod orders;
 pub mod pairs;
 pub mod ports;
-pub mod queue;
 pub mod size;
 pub mod store;
 pub mod torture;

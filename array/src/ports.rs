@@ -46,6 +46,14 @@ impl Ports {
         self.first.get(&ldev).copied()
     }
 
+    /// The LUs of a host group, in ascending order.
+    pub fn of(&self, at: PortAddress) -> impl Iterator<Item = (LuPath, LdevId)> + '_ {
+        let group = at.host_group.filter(|group| *group != 0);
+        let at = PortAddress { host_group: group, ..at };
+        let first = self.paths.partition_point(|(path, _)| path.port < at);
+        self.paths.iter().skip(first).take_while(move |(path, _)| path.port == at).copied()
+    }
+
     /// The LUs that a filter lets through, in ascending order. A port without a host group means
     /// all of its host groups.
     pub fn scan(&self, filter: ScanFilter) -> impl Iterator<Item = (LuPath, LdevId)> + '_ {

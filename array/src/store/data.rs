@@ -119,6 +119,30 @@ impl PoolStore {
         })
     }
 
+    /// Whether pages are stored from byte `offset` on, and how many bytes more are like that.
+    /// Looks at no more than some leaves.
+    ///
+    /// # Errors
+    /// Those of [`PoolStore::read_at`].
+    pub fn mapped_at(&self, number: VolumeNumber, offset: u64) -> Result<(bool, u64), StoreError> {
+        const LOOK: u64 = 16 * LEAF as u64;
+        let volume = self.known(number, offset, 1)?;
+        let first = offset / PAGE as u64;
+        let end = volume.pages().min(first + LOOK);
+        self.with_root(&volume, |_, holds, head| {
+            let stored = |page| match lacking(holds, page) {
+                Some(_) => Ok(true),
+                None => Ok(self.locate(head, page)?.1.mask() != 0),
+            };
+            let like = stored(first)?;
+            let mut page = first + 1;
+            while page < end && stored(page)? == like {
+                page += 1;
+            }
+            Ok((like, (page * PAGE as u64).min(volume.size) - offset))
+        })
+    }
+
     /// Writes for a host. Durable after [`PoolStore::flush_all`].
     ///
     /// # Errors

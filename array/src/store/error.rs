@@ -88,6 +88,9 @@ pub enum StoreError {
     /// A volume's bytes are still on their way from another pool.
     #[error("LDEV {0} still takes bytes from another pool")]
     Busy(LdevId),
+    /// Hosts may not read it now.
+    #[error("LDEV {0} is not readable now")]
+    Guarded(LdevId),
     /// The volume is the target of a copy and takes no writes of hosts.
     #[error("LDEV {0} is an S-VOL that is not writable now")]
     Protected(LdevId),
@@ -125,6 +128,9 @@ impl From<StoreError> for CciError {
                 Code::ExInvvol,
                 "split the pair first: pairsplit -rw, or dissolve it: pairsplit -S",
             ),
+            StoreError::Guarded(_) => {
+                (Code::ExInvvol, "split the pair, or take the guard away: raidvchkset -vg")
+            }
             StoreError::Pool { .. } => (Code::ExInvarg, "arrayd pools shows the pools there are"),
             StoreError::Full(_) => (
                 Code::ExCmdrje,

@@ -30,6 +30,10 @@ impl Store for PoolStore {
         Self::provision(self, ldev.get())
     }
 
+    fn mapped(&self, ldev: LdevId, offset: u64) -> Result<(bool, u64), StoreError> {
+        self.mapped_at(ldev.get(), offset)
+    }
+
     fn flush(&self, ldev: LdevId) -> Result<(), StoreError> {
         if self.volume(ldev.get()).is_none() {
             return Err(StoreError::NoLdev(ldev));

@@ -240,6 +240,13 @@ pub trait Store: Send + Sync {
     /// Those of [`Store::write`].
     fn provision(&self, ldev: LdevId) -> Result<(), StoreError>;
 
+    /// Whether pages are stored from a byte on, and how many bytes more are like that; bytes that
+    /// come from another pool count as stored.
+    ///
+    /// # Errors
+    /// Those of [`Store::read`].
+    fn mapped(&self, ldev: LdevId, offset: u64) -> Result<(bool, u64), StoreError>;
+
     /// Waits until everything written to the volume is durable.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
 use super::{
     StoreError,
@@ -61,11 +61,15 @@ pub enum Table {
     Reclaim,
     /// By volume number, times 2^32, plus piece: pages still to be fetched from another pool.
     Fetch,
+    /// By position: the host groups.
+    HostGroups,
+    /// By LDEV number: persistent reservations that survive a loss of power.
+    Reservations,
 }
 
 impl Table {
     /// Every table; the position is the number in the checksum.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Head,
         Self::Ldevs,
         Self::Paths,
@@ -79,6 +83,8 @@ impl Table {
         Self::Space,
         Self::Reclaim,
         Self::Fetch,
+        Self::HostGroups,
+        Self::Reservations,
     ];
 
     /// What it is called in the file.
@@ -98,6 +104,8 @@ impl Table {
             Self::Space => "space",
             Self::Reclaim => "reclaim",
             Self::Fetch => "fetch",
+            Self::HostGroups => "host_groups",
+            Self::Reservations => "reservations",
         }
     }
 
@@ -259,7 +267,11 @@ impl Records {
         contain(&self.path, || {
             let fail = |error: redb::Error| storage(&self.path, "read", error);
             let transaction = self.database.begin_read().map_err(|e| fail(e.into()))?;
-            let opened = transaction.open_table(table.definition()).map_err(|e| fail(e.into()))?;
+            let Some(opened) = existing(transaction.open_table(table.definition()), table)
+                .map_err(|e| fail(e.into()))?
+            else {
+                return Ok(Vec::new());
+            };
             let mut found = Vec::new();
             for entry in opened.iter().map_err(|e| fail(e.into()))? {
                 let (key, value) = entry.map_err(|e| fail(e.into()))?;
@@ -515,7 +527,11 @@ impl Records {
         contain(&self.path, || {
             let fail = |error: redb::Error| storage(&self.path, "read", error);
             let transaction = self.database.begin_read().map_err(|e| fail(e.into()))?;
-            let opened = transaction.open_table(table.definition()).map_err(|e| fail(e.into()))?;
+            let Some(opened) = existing(transaction.open_table(table.definition()), table)
+                .map_err(|e| fail(e.into()))?
+            else {
+                return Ok(Vec::new());
+            };
             let mut loaded = Vec::new();
             for entry in opened.iter().map_err(|e| fail(e.into()))? {
                 let (key, value) = entry.map_err(|e| fail(e.into()))?;
@@ -531,6 +547,14 @@ impl Records {
     /// Names a record that is not what it should be.
     pub(crate) fn damaged(&self, table: Table, key: u64, what: &str) -> StoreError {
         StoreError::damaged(&self.path, format!("record {key} of table {}: {what}", table.name()))
+    }
+}
+
+/// A table that was opened; `None` where it came with a later release than the file.
+fn existing<T>(opened: Result<T, TableError>, table: Table) -> Result<Option<T>, TableError> {
+    match opened {
+        Err(TableError::TableDoesNotExist(_)) if table >= Table::HostGroups => Ok(None),
+        opened => opened.map(Some),
     }
 }
 

@@ -110,6 +110,10 @@ fn give_up(
                 .to_owned()
         }
         Table::Guards => format!("the guards of LDEV {key}: set them again with raidvchkset"),
+        Table::HostGroups => format!(
+            "host group {key} of the description: its initiators see nothing through its port"
+        ),
+        Table::Reservations => format!("the persistent reservations of LDEV {key}"),
         Table::Reclaim => "a note of pages to give back: they stay in use".to_owned(),
         _ => return Err(records.damaged(table, key, "it is lost, and nothing else tells it")),
     };

@@ -11,33 +11,36 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use bytes::Bytes;
 use model::{CciError, Code, LdevId};
 use tokio::sync::oneshot;
 
-use crate::array::Array;
+use crate::{
+    array::Array,
+    store::{MAX_IO, StoreError},
+};
 
 /// Requests of one LDEV that are worked on at a time.
 const DEPTH: usize = 8;
 /// Requests of one LDEV that may wait.
 const WAITING: usize = 1024;
 
-/// A request. Offsets and lengths are in bytes; what is read or written goes from or to one buffer
-/// after the other.
+/// A request. Offsets and lengths are in bytes.
 #[derive(Debug)]
 pub enum Io {
-    /// Fills the buffers.
+    /// Reads.
     Read {
         /// The first byte.
         offset: u64,
-        /// The buffers, as long as they are.
-        buffers: Vec<Vec<u8>>,
+        /// How many.
+        length: usize,
     },
-    /// Writes the buffers.
+    /// Writes pieces, one after the other.
     Write {
         /// The first byte.
         offset: u64,
-        /// The buffers.
-        buffers: Vec<Vec<u8>>,
+        /// The pieces.
+        pieces: Vec<Bytes>,
         /// Durable when it ends (FUA).
         durable: bool,
     },
@@ -58,8 +61,8 @@ impl Io {
     }
 }
 
-/// What came of a request: the buffers come back, filled by a read.
-pub type Outcome = Result<Vec<Vec<u8>>, CciError>;
+/// What came of a request: what was read, in pieces of up to 1 MiB.
+pub type Outcome = Result<Vec<Bytes>, StoreError>;
 
 /// A request on its way; dropped, it is carried out all the same.
 #[derive(Debug)]
@@ -69,7 +72,7 @@ impl Pending {
     /// Waits without a runtime.
     ///
     /// # Errors
-    /// Those of [`Array::read`] and [`Array::write`]; EX_CMDRJE when the array stops.
+    /// Those of [`crate::store::Store`]; [`StoreError::Failed`] when the array stops.
     pub fn wait(self) -> Outcome {
         self.0.blocking_recv().unwrap_or_else(|_| Err(stopped()))
     }
@@ -87,8 +90,8 @@ impl Future for Pending {
     }
 }
 
-fn stopped() -> CciError {
-    CciError::new(Code::ExCmdrje).cause("the array stops").advice("try again when it runs")
+fn stopped() -> StoreError {
+    StoreError::Failed("the array stops".into())
 }
 
 struct Job {
@@ -259,29 +262,47 @@ impl Drop for Queues {
     }
 }
 
+/// What is written in one step each: pieces are joined, so that no block is written twice where
+/// one ends within it, and what is long is divided.
+fn joined(pieces: &[Bytes]) -> Vec<Bytes> {
+    let mut rest = match pieces {
+        [only] => only.clone(),
+        many => Bytes::from(many.concat()),
+    };
+    let mut steps = Vec::with_capacity(1);
+    while rest.len() > MAX_IO {
+        steps.push(rest.split_to(MAX_IO));
+    }
+    steps.push(rest);
+    steps
+}
+
 fn carry_out(array: &Array, ldev: LdevId, io: Io) -> Outcome {
     match io {
-        Io::Read { offset, mut buffers } => {
-            let mut at = offset;
-            for buffer in &mut buffers {
-                array.read(ldev, at, buffer)?;
-                at += buffer.len() as u64;
+        Io::Read { offset, length } => {
+            let (mut at, end) = (offset, offset + length as u64);
+            let mut pieces = Vec::with_capacity(length.div_ceil(MAX_IO));
+            while at < end {
+                let mut piece = vec![0; (end - at).min(MAX_IO as u64) as usize];
+                array.host_read(ldev, at, &mut piece)?;
+                at += piece.len() as u64;
+                pieces.push(piece.into());
             }
-            Ok(buffers)
+            Ok(pieces)
         }
-        Io::Write { offset, buffers, durable } => {
-            // One write, so that no block is written twice where a buffer ends within it.
-            match buffers.as_slice() {
-                [only] => array.write(ldev, offset, only)?,
-                many => array.write(ldev, offset, &many.concat())?,
+        Io::Write { offset, pieces, durable } => {
+            let mut at = offset;
+            for piece in joined(&pieces) {
+                array.host_write(ldev, at, &piece)?;
+                at += piece.len() as u64;
             }
             if durable {
-                array.flush(ldev)?;
+                array.store.flush(ldev)?;
             }
-            Ok(buffers)
+            Ok(Vec::new())
         }
-        Io::Zero { offset, length } => array.zero(ldev, offset, length).map(|()| Vec::new()),
-        Io::Flush => array.flush(ldev).map(|()| Vec::new()),
+        Io::Zero { offset, length } => array.host_zero(ldev, offset, length).map(|()| Vec::new()),
+        Io::Flush => array.store.flush(ldev).map(|()| Vec::new()),
     }
 }
 
@@ -313,9 +334,9 @@ size = \"8 MiB\"
     }
 
     fn write(offset: u64, byte: u8, durable: bool) -> Io {
-        // Neither buffer begins or ends with a block.
-        let buffers = vec![vec![byte; 1000], vec![byte; 9000]];
-        Io::Write { offset, buffers, durable }
+        // Neither piece begins or ends with a block.
+        let pieces = vec![vec![byte; 1000].into(), vec![byte; 9000].into()];
+        Io::Write { offset, pieces, durable }
     }
 
     #[test]
@@ -360,7 +381,7 @@ size = \"8 MiB\"
     fn queues_take_turns_and_a_flush_waits_for_writes_but_not_for_reads() {
         let queues = idle();
         let submit = |n, io| drop(queues.submit(ldev(n), io).unwrap());
-        let read = || Io::Read { offset: 0, buffers: Vec::new() };
+        let read = || Io::Read { offset: 0, length: 0 };
         submit(1, write(0, 1, false));
         submit(1, read());
         submit(1, Io::Flush);
@@ -396,20 +417,21 @@ size = \"8 MiB\"
         let busy: Vec<_> =
             (0..500).map(|n| queues.submit(ldev(1), write(n * 8192, 1, false)).unwrap()).collect();
         queues.submit(ldev(2), write(0, 9, false)).unwrap().await.unwrap();
-        let read = Io::Read { offset: 500, buffers: vec![vec![0; 100], vec![0; 3000]] };
+        let read = Io::Read { offset: 500, length: 3100 };
         let read = queues.submit(ldev(2), read).unwrap().await.unwrap();
-        assert_eq!(read, [vec![9; 100], vec![9; 3000]]);
+        assert_eq!(read.concat(), [9; 3100]);
         let beyond = queues.submit(ldev(2), write(8 << 20, 1, false)).unwrap().await;
-        assert_eq!(beyond.unwrap_err().code, Code::ExErange);
+        assert!(matches!(beyond, Err(StoreError::Range { .. })));
         let missing = queues.submit(ldev(9), Io::Flush).unwrap().await;
-        assert_eq!(missing.unwrap_err().code, Code::ExEnldev);
+        assert!(matches!(missing, Err(StoreError::NoLdev(_))));
         for pending in busy {
             pending.await.unwrap();
         }
         let all = Io::Zero { offset: 0, length: 8 << 20 };
         queues.submit(ldev(2), all).unwrap().await.unwrap();
-        let read = Io::Read { offset: 0, buffers: vec![vec![1; 4096]] };
-        assert_eq!(queues.submit(ldev(2), read).unwrap().await.unwrap(), [vec![0; 4096]]);
+        let read = Io::Read { offset: 0, length: 3 << 20 };
+        let read = queues.submit(ldev(2), read).unwrap().await.unwrap();
+        assert!(read.len() == 3 && read.concat().iter().all(|byte| *byte == 0));
         assert!(queues.shared.state().queues.is_empty());
     }
 }

@@ -1,0 +1,155 @@
+//! What hosts may do with an LDEV now, and their I/O within that.
+
+use std::sync::atomic::Ordering;
+
+use model::LdevId;
+use scsi::medium::Access;
+
+use crate::{
+    array::{Array, State},
+    pairs::Phase,
+    store::{Content, StoreError},
+};
+
+impl Array {
+    /// A number that grows whenever [`Array::access`] may answer otherwise than before.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+
+    /// What hosts may do with an LDEV, by its guards and its pairs.
+    #[must_use]
+    pub fn access(&self, ldev: LdevId) -> Access {
+        self.access_in(&self.state(), ldev)
+    }
+
+    fn access_in(&self, state: &State, ldev: LdevId) -> Access {
+        let guard = state.guards.get(&ldev).map(|record| record.guard).unwrap_or_default();
+        let (unread, unwritten) = match state.registry.as_svol(ldev) {
+            Some((_, pair)) => {
+                let follows = matches!(pair.phase, Phase::Copying | Phase::Paired);
+                (pair.noread && follows, !pair.svol_writable())
+            }
+            None => (false, false),
+        };
+        let command_device = self.ldev(ldev).is_some_and(|ldev| ldev.command_device);
+        Access {
+            hidden: guard.inquiry,
+            sizeless: guard.capacity,
+            unreadable: guard.read || unread,
+            unwritable: guard.write || unwritten || command_device,
+        }
+    }
+
+    /// Reads for a host.
+    ///
+    /// # Errors
+    /// [`StoreError::Guarded`] where reading is refused; those of the store.
+    pub(super) fn host_read(
+        &self,
+        ldev: LdevId,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Result<Content, StoreError> {
+        if self.access(ldev).unreadable {
+            return Err(StoreError::Guarded(ldev));
+        }
+        self.read_noting(ldev, offset, buffer)
+    }
+
+    /// Writes for a host. Durable after [`Array::host_flush`].
+    ///
+    /// # Errors
+    /// [`StoreError::Protected`] where writing is refused; those of the store.
+    pub(super) fn host_write(
+        &self,
+        ldev: LdevId,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), StoreError> {
+        self.check_access(ldev)?;
+        self.making_room(|| self.store.write(ldev, offset, data))
+    }
+
+    /// Makes zeros for a host.
+    ///
+    /// # Errors
+    /// Those of [`Array::host_write`].
+    pub(super) fn host_zero(
+        &self,
+        ldev: LdevId,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), StoreError> {
+        self.check_access(ldev)?;
+        self.making_room(|| self.store.zero(ldev, offset, length))
+    }
+
+    fn check_access(&self, ldev: LdevId) -> Result<(), StoreError> {
+        if self.access(ldev).unwritable { Err(StoreError::Protected(ldev)) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Guard, GuardType};
+    use protocol::{
+        RequestId,
+        orders::{CreateOptions, Order, PairChange},
+    };
+
+    use super::*;
+    use crate::testing::{TestArray, ldev, quick_split};
+
+    const OPEN: Access =
+        Access { hidden: false, sizeless: false, unreadable: false, unwritable: false };
+
+    #[test]
+    fn each_guard_type_takes_what_its_row_of_the_table_says() {
+        let array = TestArray::new().array;
+        let rows = [
+            (GuardType::Inv, [true, true, true, true]),
+            (GuardType::Sz0, [false, true, true, true]),
+            (GuardType::Rwd, [false, false, true, true]),
+            (GuardType::Wtd, [false, false, false, true]),
+            (GuardType::Svd, [false, false, false, false]),
+        ];
+        for (kind, [hidden, sizeless, unreadable, unwritable]) in rows {
+            let before = array.epoch();
+            let guard = Order::SetGuard {
+                ldevs: vec![ldev(17)],
+                guard: Guard::of(kind),
+                retention_days: None,
+            };
+            array.execute(RequestId::random(), &guard).unwrap();
+            assert!(array.epoch() > before, "hosts are told of {kind:?}");
+            assert_eq!(array.access(ldev(17)), Access { hidden, sizeless, unreadable, unwritable });
+            assert_eq!(array.access(ldev(18)), OPEN);
+            let read = array.host_read(ldev(17), 0, &mut [0; 512]);
+            assert_eq!(read.is_err(), unreadable, "{kind:?}");
+            assert_eq!(array.host_write(ldev(17), 0, &[0; 512]).is_err(), unwritable, "{kind:?}");
+            assert_eq!(array.host_zero(ldev(17), 0, 512).is_err(), unwritable, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_s_vol_takes_no_writes_while_it_follows_and_with_noread_gives_no_bytes() {
+        let array = TestArray::new();
+        let noread = PairChange::Create(CreateOptions { noread: true, ..CreateOptions::default() });
+        array.run(noread, &[(17, 0, 18)]).unwrap();
+        array.copy_all();
+        let closed = Access { unreadable: true, unwritable: true, ..OPEN };
+        assert_eq!(array.array.access(ldev(18)), closed);
+        assert_eq!(array.array.access(ldev(17)), OPEN, "the P-VOL is open");
+        array.run(quick_split(), &[(17, 0, 18)]).unwrap();
+        array.copy_all();
+        assert_eq!(array.array.access(ldev(18)), OPEN);
+    }
+
+    #[test]
+    fn a_command_device_is_not_written_like_a_volume() {
+        let array = TestArray::new().array;
+        assert!(array.access(ldev(16)).unwritable && !array.access(ldev(16)).unreadable);
+    }
+}

@@ -1,0 +1,164 @@
+//! An LDEV as the device server uses it: its identity, what hosts may do with it, and its I/O
+//! through the queues.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::LdevId;
+use scsi::medium::{Access, BLOCK, Failure, Identity, Medium, Pending};
+
+use super::queue::{Io, Queues};
+use crate::{array::Array, store::StoreError};
+
+/// An LDEV of an array.
+pub struct LdevMedium {
+    array: Arc<Array>,
+    queues: Arc<Queues>,
+    ldev: LdevId,
+}
+
+impl LdevMedium {
+    /// The LDEV, which the array has, with I/O through these queues.
+    pub(super) const fn new(array: Arc<Array>, queues: Arc<Queues>, ldev: LdevId) -> Self {
+        Self { array, queues, ldev }
+    }
+
+    fn submit<T: 'static>(
+        &self,
+        io: Io,
+        lba: u64,
+        take: impl FnOnce(Vec<Bytes>) -> T + Send + 'static,
+    ) -> Pending<T> {
+        let submitted = self.queues.submit(self.ldev, io);
+        Box::pin(async move {
+            match submitted {
+                Ok(pending) => pending.await.map(take).map_err(|error| failure(&error, lba)),
+                Err(_) => Err(Failure::Busy),
+            }
+        })
+    }
+}
+
+/// What a host is told.
+fn failure(error: &StoreError, lba: u64) -> Failure {
+    match error {
+        StoreError::Guarded(_) => Failure::Unreadable,
+        StoreError::Protected(_) => Failure::Unwritable,
+        StoreError::Medium { offset, .. } => {
+            // The page that is damaged begins there; the request may begin within it.
+            Failure::Damaged { lba: lba.max(offset / u64::from(BLOCK)) }
+        }
+        StoreError::Full(_) => Failure::Full,
+        StoreError::NoLdev(_) => Failure::Gone,
+        error if error.is_full() => Failure::Full,
+        _ => Failure::Broken,
+    }
+}
+
+impl Medium for LdevMedium {
+    fn identity(&self) -> Identity {
+        let head = self.array.head();
+        let ldev = self.array.ldev(self.ldev);
+        let product = ldev.map_or_else(String::new, |ldev| {
+            let suffix = match (ldev.command_device, ldev.emulation.fixed_size()) {
+                (true, _) => "-CM",
+                (false, Some(size)) if size != ldev.size => "-CVS",
+                _ => "",
+            };
+            format!("{}{suffix}", ldev.emulation)
+        });
+        let digits = head.microcode.chars().filter(char::is_ascii_digit);
+        Identity {
+            serial: head.serial.get(),
+            ldev: self.ldev.get(),
+            product,
+            revision: digits.take(4).collect(),
+            thin: true,
+        }
+    }
+
+    fn blocks(&self) -> u64 {
+        self.array.ldev(self.ldev).map_or(0, |ldev| ldev.size.0)
+    }
+
+    fn access(&self) -> Access {
+        self.array.access(self.ldev)
+    }
+
+    fn read(&self, lba: u64, blocks: u32) -> Pending<Vec<Bytes>> {
+        let length = blocks as usize * BLOCK as usize;
+        self.submit(Io::Read { offset: lba * u64::from(BLOCK), length }, lba, |pieces| pieces)
+    }
+
+    fn write(&self, lba: u64, data: Vec<Bytes>, durable: bool) -> Pending<()> {
+        let offset = lba * u64::from(BLOCK);
+        self.submit(Io::Write { offset, pieces: data, durable }, lba, drop)
+    }
+
+    fn zero(&self, lba: u64, blocks: u64) -> Pending<()> {
+        let (offset, length) = (lba * u64::from(BLOCK), blocks * u64::from(BLOCK));
+        self.submit(Io::Zero { offset, length }, lba, drop)
+    }
+
+    fn flush(&self) -> Pending<()> {
+        self.submit(Io::Flush, 0, drop)
+    }
+
+    fn mapped(&self, lba: u64) -> Pending<(bool, u64)> {
+        let found = self.array.store.mapped(self.ldev, lba * u64::from(BLOCK));
+        let found = found.map_err(|error| failure(&error, lba));
+        Box::pin(async move {
+            let (mapped, bytes) = found?;
+            Ok((mapped, (bytes / u64::from(BLOCK)).max(1)))
+        })
+    }
+
+    fn kept(&self) -> Vec<u8> {
+        self.array.reservations(self.ldev)
+    }
+
+    fn keep(&self, reservations: Vec<u8>) -> Pending<()> {
+        let array = Arc::clone(&self.array);
+        let ldev = self.ldev;
+        let kept = array.keep_reservations(ldev, reservations);
+        Box::pin(async move { kept.map_err(|error| failure(&error, 0)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TestArray, ldev};
+
+    fn medium(array: &TestArray, number: u32) -> LdevMedium {
+        let queues = Queues::start(Arc::clone(&array.array), 2).unwrap();
+        LdevMedium::new(Arc::clone(&array.array), Arc::new(queues), ldev(number))
+    }
+
+    #[tokio::test]
+    async fn blocks_come_back_as_they_were_written_and_mapped_ones_are_told() {
+        let array = TestArray::new();
+        let medium = medium(&array, 17);
+        let pieces = vec![vec![7; 512].into(), vec![8; 1024].into()];
+        medium.write(130, pieces, true).await.unwrap();
+        let read = medium.read(129, 5).await.unwrap().concat();
+        let expected = [vec![0; 512], vec![7; 512], vec![8; 1024], vec![0; 512]].concat();
+        assert!(read == expected);
+        // Block 130 lies in the second page of 128 blocks, of 17 in all, the last one short.
+        assert_eq!(medium.mapped(0).await, Ok((false, 128)));
+        assert_eq!(medium.mapped(130).await, Ok((true, 126)));
+        assert_eq!(medium.mapped(256).await, Ok((false, medium.blocks() - 256)));
+        medium.zero(128, 128).await.unwrap();
+        assert_eq!(medium.mapped(0).await, Ok((false, medium.blocks())));
+    }
+
+    #[tokio::test]
+    async fn a_host_is_told_why_it_is_refused() {
+        let array = TestArray::new();
+        let device = medium(&array, 16);
+        let write = device.write(0, vec![vec![0; 512].into()], false).await;
+        assert_eq!(write, Err(Failure::Unwritable));
+        assert_eq!(device.identity().product, "OPEN-V-CM");
+        assert_eq!(medium(&array, 17).identity().revision, "2114");
+    }
+}

@@ -1,0 +1,16 @@
+//! How hosts reach LDEVs: host groups say who sees what under which LUN, and the rest answers the
+//! device server of the `scsi` crate.
+//!
+//! * `access`: what hosts may do now, and their I/O within that.
+//! * [`groups`]: host groups, initiators and CHAP, as they are stored.
+//! * [`units`]: the logical units that an initiator sees through a port.
+//! * [`medium`]: an LDEV as the device server uses it.
+//! * [`queue`]: asynchronous I/O: a queue for each LDEV.
+//! * `reservations`: persistent reservations, kept.
+
+mod access;
+pub mod groups;
+pub mod medium;
+pub mod queue;
+pub(crate) mod reservations;
+pub mod units;
