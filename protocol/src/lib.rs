@@ -19,6 +19,7 @@
 //! | `sessions` | the server's sessions and the Hellos it answered |
 //! | `parts`, `reassembly` | requests larger than a datagram |
 //! | `ledger` | at most once |
+//! | [`mailbox`] | orders over the blocks of a command device |
 //! | [`strangers`] | who knocks with another key |
 //! | [`server`] | the server's side, sans-IO |
 //! | `outstanding`, [`client`] | the client's side, sans-IO |
@@ -38,6 +39,7 @@ pub mod horcm;
 pub mod key;
 mod key_file;
 mod ledger;
+pub mod mailbox;
 pub mod orders;
 mod outstanding;
 mod parts;
