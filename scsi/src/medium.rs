@@ -7,7 +7,7 @@ use bytes::Bytes;
 /// Bytes of a logical block.
 pub const BLOCK: u32 = 512;
 /// The most bytes that one command moves (Block Limits VPD page, MAXIMUM TRANSFER LENGTH).
-pub const MAX_TRANSFER: usize = 8 << 20;
+pub const MAX_TRANSFER: usize = 32 << 20;
 
 /// What INQUIRY tells of a logical unit; the same on every path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,12 +55,12 @@ pub enum Failure {
     /// Its pool is full.
     #[error("no space is left in the pool")]
     Full,
-    /// Too many requests wait; the host tries again (TASK SET FULL).
-    #[error("too many requests wait")]
-    Busy,
     /// It has gone, or the array stops.
     #[error("it is not there")]
     Gone,
+    /// Too much waits already (TASK SET FULL).
+    #[error("too much waits already")]
+    Busy,
     /// Anything else.
     #[error("the storage failed")]
     Broken,
@@ -102,7 +102,8 @@ pub trait Medium: Send + Sync + 'static {
     /// [`Medium::keep`]; empty where there are none.
     fn kept(&self) -> Vec<u8>;
 
-    /// Keeps them; durable when it ends.
+    /// Keeps them; durable when it ends. What a later call keeps replaces this, whichever ends
+    /// first.
     fn keep(&self, reservations: Vec<u8>) -> Pending<()>;
 }
 

@@ -27,7 +27,8 @@ pub trait Service: Send + Sync + 'static {
 
     /// Carries a command out. Commands of one session begin in the order of these calls; the
     /// future need not be polled for that, and a command whose future is dropped may still be
-    /// carried out.
+    /// carried out. A future is to be polled whenever it wakes, however slow its initiator is in
+    /// taking answers: commands of others may wait for its end.
     fn execute(
         &self,
         session: &Arc<Self::Session>,

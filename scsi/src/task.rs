@@ -61,6 +61,9 @@ pub struct Command {
     /// What the initiator sends with it, all of it, piece by piece. At most what
     /// [`crate::service::Service::takes`] said.
     pub data_out: Vec<Bytes>,
+    /// How many bytes the initiator offers to send, gathered or not (for iSCSI the Expected Data
+    /// Transfer Length of a write). COMPARE AND WRITE and WRITE SAME refuse what is too much.
+    pub offered: usize,
 }
 
 /// SCSI status (SAM-5 5.3).
@@ -91,13 +94,15 @@ pub struct Completion {
     /// What the initiator gets, at most the allocation length of the CDB. The transport reports
     /// what it lacks or has beyond the expected length as residual.
     pub data_in: Vec<Bytes>,
+    /// Whether sense data goes in the descriptor format (D_SENSE of the Control mode page).
+    pub descriptor_format: bool,
 }
 
 impl Completion {
     /// GOOD, without data.
     #[must_use]
     pub const fn good() -> Self {
-        Self { status: Status::Good, sense: None, data_in: Vec::new() }
+        Self::status(Status::Good)
     }
 
     /// GOOD, with data.
@@ -109,13 +114,24 @@ impl Completion {
     /// CHECK CONDITION.
     #[must_use]
     pub const fn check(sense: Sense) -> Self {
-        Self { status: Status::CheckCondition, sense: Some(sense), data_in: Vec::new() }
+        let status = Status::CheckCondition;
+        Self { status, sense: Some(sense), data_in: Vec::new(), descriptor_format: false }
     }
 
     /// A status without sense data.
     #[must_use]
     pub const fn status(status: Status) -> Self {
-        Self { status, sense: None, data_in: Vec::new() }
+        Self { status, sense: None, data_in: Vec::new(), descriptor_format: false }
+    }
+
+    /// The sense data as it goes to the initiator; empty where there is none.
+    #[must_use]
+    pub fn sense_data(&self) -> Vec<u8> {
+        match self.sense {
+            Some(sense) if self.descriptor_format => sense.descriptors(),
+            Some(sense) => sense.fixed().to_vec(),
+            None => Vec::new(),
+        }
     }
 }
 

@@ -24,6 +24,17 @@ impl Array {
         self.access_in(&self.state(), ldev)
     }
 
+    /// The same for a command device, whose mailbox takes writes.
+    pub(super) fn command_device_access(&self, ldev: LdevId) -> Access {
+        let guard = self.state().guards.get(&ldev).map(|record| record.guard).unwrap_or_default();
+        Access {
+            hidden: guard.inquiry,
+            sizeless: guard.capacity,
+            unreadable: guard.read,
+            unwritable: guard.write,
+        }
+    }
+
     fn access_in(&self, state: &State, ldev: LdevId) -> Access {
         let guard = state.guards.get(&ldev).map(|record| record.guard).unwrap_or_default();
         let (unread, unwritten) = match state.registry.as_svol(ldev) {

@@ -55,26 +55,27 @@ fn failure(error: &StoreError, lba: u64) -> Failure {
     }
 }
 
+/// What INQUIRY tells of an LDEV. The revision is the microcode's, so that it is the same for
+/// P-VOL and S-VOL.
+pub(super) fn identity(array: &Array, number: LdevId) -> Identity {
+    let head = array.head();
+    let product = array.ldev(number).map_or_else(String::new, |ldev| {
+        let suffix = match (ldev.command_device, ldev.emulation.fixed_size()) {
+            (true, _) => "-CM",
+            (false, Some(size)) if size != ldev.size => "-CVS",
+            _ => "",
+        };
+        format!("{}{suffix}", ldev.emulation)
+    });
+    let digits = head.microcode.chars().filter(char::is_ascii_digit);
+    let revision = digits.take(4).collect();
+    let (serial, ldev) = (head.serial.get(), number.get());
+    Identity { serial, ldev, product, revision, thin: true }
+}
+
 impl Medium for LdevMedium {
     fn identity(&self) -> Identity {
-        let head = self.array.head();
-        let ldev = self.array.ldev(self.ldev);
-        let product = ldev.map_or_else(String::new, |ldev| {
-            let suffix = match (ldev.command_device, ldev.emulation.fixed_size()) {
-                (true, _) => "-CM",
-                (false, Some(size)) if size != ldev.size => "-CVS",
-                _ => "",
-            };
-            format!("{}{suffix}", ldev.emulation)
-        });
-        let digits = head.microcode.chars().filter(char::is_ascii_digit);
-        Identity {
-            serial: head.serial.get(),
-            ldev: self.ldev.get(),
-            product,
-            revision: digits.take(4).collect(),
-            thin: true,
-        }
+        identity(&self.array, self.ldev)
     }
 
     fn blocks(&self) -> u64 {
@@ -128,7 +129,7 @@ impl Medium for LdevMedium {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{TestArray, ldev};
+    use crate::testing::{TestArray, create, ldev};
 
     fn medium(array: &TestArray, number: u32) -> LdevMedium {
         let queues = Queues::start(Arc::clone(&array.array), 2).unwrap();
@@ -155,10 +156,11 @@ mod tests {
     #[tokio::test]
     async fn a_host_is_told_why_it_is_refused() {
         let array = TestArray::new();
-        let device = medium(&array, 16);
-        let write = device.write(0, vec![vec![0; 512].into()], false).await;
+        array.run(create(), &[(17, 0, 18)]).unwrap();
+        let svol = medium(&array, 18);
+        let write = svol.write(0, vec![vec![0; 512].into()], false).await;
         assert_eq!(write, Err(Failure::Unwritable));
-        assert_eq!(device.identity().product, "OPEN-V-CM");
-        assert_eq!(medium(&array, 17).identity().revision, "2114");
+        assert_eq!(medium(&array, 16).identity().product, "OPEN-V-CM");
+        assert_eq!(svol.identity().revision, "2114");
     }
 }

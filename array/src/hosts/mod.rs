@@ -3,14 +3,18 @@
 //!
 //! * `access`: what hosts may do now, and their I/O within that.
 //! * [`groups`]: host groups, initiators and CHAP, as they are stored.
-//! * [`units`]: the logical units that an initiator sees through a port.
-//! * [`medium`]: an LDEV as the device server uses it.
+//! * `units`: the logical units that an initiator sees through a port.
+//! * `mailbox`: a command device as the device server uses it.
+//! * `medium`: an LDEV as the device server uses it.
+//! * [`portal`]: the targets that hosts find by iSCSI.
 //! * [`queue`]: asynchronous I/O: a queue for each LDEV.
 //! * `reservations`: persistent reservations, kept.
 
 mod access;
 pub mod groups;
-pub mod medium;
+mod mailbox;
+mod medium;
+pub mod portal;
 pub mod queue;
 pub(crate) mod reservations;
-pub mod units;
+mod units;

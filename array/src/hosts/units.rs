@@ -1,46 +1,73 @@
 //! The logical units that an initiator sees through a port.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use model::{LdevId, LuPath, PortName};
 use scsi::medium::{Inventory, Medium};
 
-use super::{groups::group_of, medium::LdevMedium, queue::Queues};
+use super::{
+    groups::group_of,
+    mailbox::{Mailbox, MailboxMedium},
+    medium::LdevMedium,
+    queue::Queues,
+};
 use crate::array::Array;
 
-/// One port of an array, for the device server.
-#[derive(Clone)]
-pub struct PortUnits {
+/// What is behind the LDEVs of an array; the same for all ports.
+pub(super) struct Media {
     array: Arc<Array>,
     queues: Arc<Queues>,
+    mailboxes: HashMap<LdevId, Arc<Mailbox>>,
+}
+
+impl Media {
+    /// Data volumes through the queues, command devices as mailboxes.
+    pub(super) const fn new(
+        array: Arc<Array>,
+        queues: Arc<Queues>,
+        mailboxes: HashMap<LdevId, Arc<Mailbox>>,
+    ) -> Self {
+        Self { array, queues, mailboxes }
+    }
+
+    fn of(&self, ldev: LdevId) -> Option<Arc<dyn Medium>> {
+        if let Some(mailbox) = self.mailboxes.get(&ldev) {
+            return Some(Arc::new(MailboxMedium(Arc::clone(mailbox))));
+        }
+        self.array.ldev(ldev)?;
+        Some(Arc::new(LdevMedium::new(Arc::clone(&self.array), Arc::clone(&self.queues), ldev)))
+    }
+}
+
+/// One port of an array, for the device server.
+pub(super) struct PortUnits {
+    media: Arc<Media>,
     port: PortName,
 }
 
 impl PortUnits {
-    /// The port of an array, whose I/O goes through these queues.
-    #[must_use]
-    pub const fn new(array: Arc<Array>, queues: Arc<Queues>, port: PortName) -> Self {
-        Self { array, queues, port }
+    /// The port of an array.
+    pub(super) const fn new(media: Arc<Media>, port: PortName) -> Self {
+        Self { media, port }
     }
 }
 
 impl Inventory for PortUnits {
     fn epoch(&self) -> u64 {
-        self.array.epoch()
+        self.media.array.epoch()
     }
 
     fn units(&self, initiator: &str) -> Vec<(u16, u32)> {
-        let Some(group) = group_of(self.array.host_groups(), self.port, initiator) else {
+        let array = &self.media.array;
+        let Some(group) = group_of(array.host_groups(), self.port, initiator) else {
             return Vec::new();
         };
-        let paths = self.array.lu_paths(self.port, group.number);
+        let paths = array.lu_paths(self.port, group.number);
         number(paths).map(|(lun, ldev)| (lun, ldev.get())).collect()
     }
 
     fn medium(&self, ldev: u32) -> Option<Arc<dyn Medium>> {
-        let ldev = LdevId::new(ldev)?;
-        self.array.ldev(ldev)?;
-        Some(Arc::new(LdevMedium::new(Arc::clone(&self.array), Arc::clone(&self.queues), ldev)))
+        self.media.of(LdevId::new(ldev)?)
     }
 }
 

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `main.rs` | the command line |
 //! | `run.rs` | `arrayd run`: the daemon |
+//! | `iscsi.rs` | its iSCSI portal |
 //! | `admin.rs` | `arrayd init`, `check`, `repair`, `dump`, `status`, `pools` and `grow` |
 //! | `transfer.rs` | `arrayd import` and `export` |
 
 mod admin;
+mod iscsi;
 mod run;
 mod transfer;
 
@@ -78,6 +80,12 @@ fn cli() -> Command {
                         .long("listen")
                         .value_name("ADDRESS:PORT")
                         .help("Where the command device listens, instead of what the array's description says"),
+                )
+                .arg(
+                    Arg::new("iscsi")
+                        .long("iscsi")
+                        .value_name("ADDRESS:PORT")
+                        .help("Where hosts reach the ports by iSCSI, instead of what the array's description says"),
                 )
                 .arg(
                     Arg::new("key")
@@ -176,7 +184,8 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
             let listen = matches.get_one::<String>("listen").map(String::as_str);
             let keys: Vec<PathBuf> =
                 matches.get_many("key").into_iter().flatten().cloned().collect();
-            run::run(&dir, listen, &keys)
+            let iscsi = matches.get_one::<String>("iscsi").map(String::as_str);
+            run::run(&dir, listen, iscsi, &keys)
         }
         "check" => admin::check(&dir),
         "repair" => admin::repair(&dir),

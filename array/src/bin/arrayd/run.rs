@@ -16,10 +16,15 @@ use protocol::{Endpoint, Home, Incoming, Key, KeyRing, Kind};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::Failure;
+use crate::{Failure, iscsi::Served};
 
 /// Runs the array until a signal ends it.
-pub fn run(dir: &Path, listen: Option<&str>, keys: &[PathBuf]) -> Result<(), Failure> {
+pub fn run(
+    dir: &Path,
+    listen: Option<&str>,
+    iscsi: Option<&str>,
+    keys: &[PathBuf],
+) -> Result<(), Failure> {
     let array = Arc::new(Array::open(dir)?);
     let ring = key_ring(keys)?;
     let address = address(listen.unwrap_or(&array.head().listen))?;
@@ -29,6 +34,8 @@ pub fn run(dir: &Path, listen: Option<&str>, keys: &[PathBuf]) -> Result<(), Fai
     let endpoint = runtime
         .block_on(Endpoint::bind(address, ring))
         .map_err(|error| format!("cannot listen on {address}: {}", explain(&error)))?;
+    let iscsi = iscsi.or_else(|| array.portal().map(|portal| portal.listen.as_str()));
+    let portal = iscsi.map(|text| portal(&array, text)).transpose()?;
     let socket = directory_socket(dir);
     serve_control(control, &array);
     let copying = thread::Builder::new().name("copy".into()).spawn({
@@ -39,8 +46,11 @@ pub fn run(dir: &Path, listen: Option<&str>, keys: &[PathBuf]) -> Result<(), Fai
         let array = Arc::clone(&array);
         move || keeper::run(&array)
     })?;
-    let done = runtime.block_on(serve(&array, endpoint));
+    let done = runtime.block_on(serve(&array, endpoint, portal.as_ref()));
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    if let Some(portal) = portal {
+        portal.stop();
+    }
     array.copier().stop();
     array.keeper().stop();
     let _ = copying.join();
@@ -48,6 +58,13 @@ pub fn run(dir: &Path, listen: Option<&str>, keys: &[PathBuf]) -> Result<(), Fai
     let _ = std::fs::remove_file(socket);
     log::info!("Serial# {} stopped", array.head().serial);
     done
+}
+
+fn portal(array: &Arc<Array>, text: &str) -> Result<Served, Failure> {
+    let address = address(text)?;
+    Served::start(array, address).map_err(|error| {
+        format!("cannot listen on {address} for iSCSI: {}", explain(&error)).into()
+    })
 }
 
 fn directory_socket(dir: &Path) -> PathBuf {
@@ -74,7 +91,7 @@ fn address(text: &str) -> Result<SocketAddr, Failure> {
 fn explain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "the port is in use; stop its owner or choose another with --listen".into()
+            "the port is in use; stop its owner, or choose another with --listen or --iscsi".into()
         }
         _ => error.to_string(),
     }
@@ -85,7 +102,11 @@ fn serve_control(control: ControlSocket, array: &Arc<Array>) {
     thread::spawn(move || control.serve(&array));
 }
 
-async fn serve(array: &Arc<Array>, mut endpoint: Endpoint) -> Result<(), Failure> {
+async fn serve(
+    array: &Arc<Array>,
+    mut endpoint: Endpoint,
+    portal: Option<&Served>,
+) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (changes, queue) = mpsc::channel::<Incoming>();
@@ -93,8 +114,9 @@ async fn serve(array: &Arc<Array>, mut endpoint: Endpoint) -> Result<(), Failure
         let array = Arc::clone(array);
         move || queue.into_iter().for_each(|incoming| answer(&array, incoming))
     })?;
-    let ready =
-        format!("arrayd: Serial# {} ready on {}", array.head().serial, endpoint.local_addr());
+    let iscsi = portal.map(|portal| format!(", iSCSI on {}", portal.address()));
+    let (serial, orders) = (array.head().serial, endpoint.local_addr());
+    let ready = format!("arrayd: Serial# {serial} ready on {orders}{}", iscsi.unwrap_or_default());
     // Nobody may be reading; that is no reason not to run.
     let _ = writeln!(io::stdout(), "{ready}").and_then(|()| io::stdout().flush());
     let _ = sd_notify::notify(&[NotifyState::Ready]);

@@ -1,0 +1,57 @@
+//! What a command answers, and how failures become sense data.
+
+use crate::{
+    medium::Failure,
+    sense::Sense,
+    task::{Completion, Status},
+};
+
+/// Why a command is not carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// CHECK CONDITION.
+    Check(Sense),
+    /// Another status.
+    Status(Status),
+}
+
+/// What a command answers.
+pub(super) type Answer = Result<Completion, Refusal>;
+
+/// RESERVATION CONFLICT.
+pub(super) const CONFLICT: Refusal = Refusal::Status(Status::ReservationConflict);
+
+impl From<Sense> for Refusal {
+    fn from(sense: Sense) -> Self {
+        Self::Check(sense)
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Check(match failure {
+            Failure::Unreadable => Sense::ACCESS_DENIED,
+            Failure::Unwritable => Sense::WRITE_PROTECTED,
+            Failure::Damaged { lba } => Sense::UNRECOVERED_READ.with_information(lba),
+            Failure::Full => Sense::SPACE_ALLOCATION_FAILED,
+            Failure::Gone => Sense::NOT_READY,
+            Failure::Broken => Sense::INTERNAL_FAILURE,
+            Failure::Busy => return Self::Status(Status::TaskSetFull),
+        })
+    }
+}
+
+/// GOOD with parameter data, as much of it as the allocation length lets through (SPC-4 4.2.5.6).
+pub(super) fn parameters(mut bytes: Vec<u8>, allocation: usize) -> Answer {
+    bytes.truncate(allocation);
+    Ok(if bytes.is_empty() { Completion::good() } else { Completion::data(bytes) })
+}
+
+/// The completion that a transport sends.
+pub(super) fn completion(answer: Answer) -> Completion {
+    match answer {
+        Ok(completion) => completion,
+        Err(Refusal::Check(sense)) => Completion::check(sense),
+        Err(Refusal::Status(status)) => Completion::status(status),
+    }
+}

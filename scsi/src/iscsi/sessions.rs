@@ -1,0 +1,134 @@
+//! Which sessions a portal has, so that one can end or silence another.
+
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU16, Ordering},
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::nexus::{InitiatorPort, Nexus, TargetPort};
+
+/// Why a session is told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The initiator has logged in again with the same identity (RFC 7143, 6.3.5).
+    Reinstated,
+    /// The portal stops, or the target was reset.
+    Drop,
+}
+
+/// What a session is told.
+pub(super) enum Control {
+    /// To end.
+    End(End),
+    /// To end all its tasks without a word, and to tell when nothing of them is left.
+    Silence(oneshot::Sender<()>),
+}
+
+/// By it a session is told; closed when the session is over.
+pub(super) type Wire = mpsc::UnboundedSender<Control>;
+
+struct Entry {
+    initiator: InitiatorPort,
+    /// `None` for a discovery session.
+    target: Option<TargetPort>,
+    tsih: u16,
+    wire: Wire,
+}
+
+/// All sessions.
+#[derive(Default)]
+pub(super) struct Sessions {
+    entries: Mutex<Vec<Entry>>,
+    last: AtomicU16,
+}
+
+/// What came of the wish to be a session.
+pub(super) enum Entered<'a> {
+    /// It is one.
+    Ticket(Ticket<'a>, mpsc::UnboundedReceiver<Control>),
+    /// There is one with the same identity; it has to go first.
+    Occupied(Wire),
+    /// There are too many.
+    Full,
+}
+
+/// A session's place among the others; dropped, it is free.
+pub(super) struct Ticket<'a> {
+    sessions: &'a Sessions,
+    pub(super) tsih: u16,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.sessions.entries().retain(|entry| entry.tsih != self.tsih);
+    }
+}
+
+impl Sessions {
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a session, unless there are `most` of this initiator or `most_of_all` together.
+    pub(super) fn enter(
+        &self,
+        initiator: &InitiatorPort,
+        target: Option<&TargetPort>,
+        most: usize,
+        most_of_all: usize,
+    ) -> Entered<'_> {
+        let mut entries = self.entries();
+        let same = |entry: &&Entry| {
+            target.is_some() && entry.initiator == *initiator && entry.target.as_ref() == target
+        };
+        if let Some(entry) = entries.iter().find(same) {
+            return Entered::Occupied(entry.wire.clone());
+        }
+        let own = entries.iter().filter(|entry| entry.initiator.name == initiator.name).count();
+        if own >= most || entries.len() >= most_of_all.min(usize::from(u16::MAX) - 1) {
+            return Entered::Full;
+        }
+        let tsih = loop {
+            let tsih = self.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+            if tsih != 0 && entries.iter().all(|entry| entry.tsih != tsih) {
+                break tsih;
+            }
+        };
+        let (wire, control) = mpsc::unbounded_channel();
+        let (initiator, target) = (initiator.clone(), target.cloned());
+        entries.push(Entry { initiator, target, tsih, wire });
+        Entered::Ticket(Ticket { sessions: self, tsih }, control)
+    }
+
+    /// Whether there is a session with this number.
+    pub(super) fn has(&self, tsih: u16) -> bool {
+        self.entries().iter().any(|entry| entry.tsih == tsih)
+    }
+
+    /// Ends all sessions of a target, or all.
+    pub(super) fn end(&self, target: Option<&TargetPort>) {
+        for entry in self.entries().iter() {
+            if target.is_none() || entry.target.as_ref() == target {
+                // One that is over need not be told.
+                let _ = entry.wire.send(Control::End(End::Drop));
+            }
+        }
+    }
+
+    /// Silences the other sessions of a target; each answer comes when one is silent.
+    pub(super) fn silence(&self, nexus: &Nexus) -> Vec<oneshot::Receiver<()>> {
+        let entries = self.entries();
+        let others = entries.iter().filter(|entry| {
+            entry.target.as_ref() == Some(&nexus.target) && entry.initiator != nexus.initiator
+        });
+        others
+            .map(|entry| {
+                let (done, silent) = oneshot::channel();
+                let _ = entry.wire.send(Control::Silence(done));
+                silent
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,258 @@
+//! The commands of a session, from where they are whole to where they are answered.
+//!
+//! A command waits in the *line* until there is room for its data, in whichever direction, and in
+//! the *lane* of its logical unit until the commands before it have begun.
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
+
+use super::{
+    answer::{Call, answer},
+    connection::{Connection, Done, next_tag, post},
+    directory::Directory,
+    manage::{Waiter, Whom},
+    pdu::{R2t, ScsiCommand},
+    transfer::Transfer,
+};
+use crate::{
+    sense::{Key, Sense},
+    service::Service,
+    task::{Command, Completion, LunAddress, TaskAttribute},
+};
+
+/// PROTOCOL SERVICE CRC ERROR: data was lost on the way (RFC 7143, 7.8 and 11.4.7.2).
+const SPOILED: Sense = Sense::new(Key::AbortedCommand, 0x47, 0x05);
+
+/// How far a command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It waits for room, data or the commands before it.
+    Waiting,
+    /// The service has it.
+    Running,
+    /// The service has it, and nobody wants to hear of it.
+    Aborted,
+}
+
+/// A command that is not answered yet.
+pub(super) struct Task {
+    pub(super) call: Call,
+    cdb: Bytes,
+    attribute: TaskAttribute,
+    pub(super) transfer: Transfer,
+    pub(super) stage: Stage,
+    immediate: bool,
+    /// What it may need of the room for data, in bytes.
+    cost: usize,
+    /// Whether it has that room.
+    admitted: bool,
+}
+
+impl<D: Directory> Connection<'_, D> {
+    /// Takes a command in, its number being next.
+    pub(super) fn accept(
+        &mut self,
+        header: &ScsiCommand,
+        call: Call,
+        cdb: Bytes,
+        transfer: Transfer,
+    ) {
+        let cost = if call.read { call.expected } else { transfer.want() } as usize;
+        let task = Task {
+            call,
+            cdb,
+            attribute: attribute(header.attribute),
+            transfer,
+            stage: Stage::Waiting,
+            immediate: header.immediate,
+            // No command moves more.
+            cost: cost.min(crate::medium::MAX_TRANSFER),
+            admitted: false,
+        };
+        if task.immediate {
+            self.immediate += 1;
+        } else {
+            self.window.hold();
+        }
+        let ahead = task.attribute == TaskAttribute::HeadOfQueue;
+        self.tasks.insert(call.itt, task);
+        let lane = self.lanes.entry(call.lun).or_default();
+        if ahead {
+            lane.push_front(call.itt);
+        } else {
+            lane.push_back(call.itt);
+        }
+        self.line.push_back(call.itt);
+        self.admit();
+    }
+
+    /// Lets commands in while there is room for their data.
+    pub(super) fn admit(&mut self) {
+        while let Some(itt) = self.line.front().copied() {
+            let used = self.taken + self.outbox.len();
+            let Some(task) = self.tasks.get_mut(&itt) else {
+                self.line.pop_front();
+                continue;
+            };
+            if task.cost > 0 && used > 0 && used + task.cost > self.limits.buffered {
+                return;
+            }
+            self.line.pop_front();
+            task.admitted = true;
+            self.taken += task.cost;
+            let lun = task.call.lun;
+            self.ask(itt);
+            self.advance(lun);
+        }
+    }
+
+    /// Asks for the data of a command as far as it may.
+    pub(super) fn ask(&mut self, itt: u32) {
+        let Some(task) = self.tasks.get_mut(&itt).filter(|task| task.admitted) else { return };
+        let tag = &mut self.tag;
+        while let Some(asked) = task.transfer.ask(&self.parameters, || {
+            *tag = next_tag(*tag);
+            *tag
+        }) {
+            let r2t = R2t {
+                lun: task.call.lun,
+                itt,
+                ttt: asked.ttt,
+                r2t_sn: asked.number,
+                offset: asked.offset,
+                length: asked.length,
+                ..R2t::default()
+            };
+            let numbers = (self.window.expected(), self.window.highest());
+            post(&mut self.outbox, &mut self.stat_sn, numbers, r2t.write(), &[], false);
+        }
+    }
+
+    /// Begins what can begin on a logical unit.
+    pub(super) fn advance(&mut self, lun: LunAddress) {
+        while let Some(itt) = self.begin(lun) {
+            if let Some(task) = self.forget(itt) {
+                self.answer(&task.call, &Completion::check(SPOILED));
+            }
+        }
+    }
+
+    /// Begins commands up to one whose data is spoiled, which is given back.
+    fn begin(&mut self, lun: LunAddress) -> Option<u32> {
+        let lane = self.lanes.get_mut(&lun)?;
+        while let Some(itt) = lane.front().copied() {
+            let Some(task) = self.tasks.get_mut(&itt).filter(|task| task.stage == Stage::Waiting)
+            else {
+                lane.pop_front();
+                continue;
+            };
+            if !task.admitted || !task.transfer.complete() {
+                return None;
+            }
+            lane.pop_front();
+            task.call.r2ts = task.transfer.r2ts();
+            if task.transfer.spoiled() {
+                return Some(itt);
+            }
+            let Some(bound) = &self.bound else { continue };
+            task.stage = Stage::Running;
+            let data = std::mem::take(&mut task.transfer.buffer).freeze();
+            let command = Command {
+                lun,
+                cdb: std::mem::take(&mut task.cdb),
+                attribute: task.attribute,
+                data_out: if data.is_empty() { Vec::new() } else { vec![data] },
+                offered: if task.call.write { task.call.expected as usize } else { 0 },
+            };
+            let running = bound.service.execute(&bound.session, command);
+            self.running.push(Box::pin(running.map(move |done| Done::Command(itt, done))));
+        }
+        self.lanes.remove(&lun);
+        None
+    }
+
+    pub(super) fn done(&mut self, done: Done) {
+        match done {
+            Done::Siblings(itt) => self.siblings_are_silent(itt),
+            Done::Command(itt, completion) => {
+                let Some(task) = self.forget(itt) else { return };
+                if task.stage == Stage::Aborted {
+                    self.is_silent(itt);
+                } else {
+                    self.answer(&task.call, &completion);
+                }
+                self.admit();
+            }
+        }
+    }
+
+    pub(super) fn answer(&mut self, call: &Call, completion: &Completion) {
+        let numbers = (self.window.expected(), self.window.highest());
+        let (outbox, stat_sn) = (&mut self.outbox, &mut self.stat_sn);
+        answer(call, completion, &self.parameters, |bhs, data, status| {
+            post(outbox, stat_sn, numbers, bhs, data, status);
+        });
+    }
+
+    /// A task is over: its room is free.
+    fn forget(&mut self, itt: u32) -> Option<Task> {
+        let task = self.tasks.remove(&itt)?;
+        if task.admitted {
+            self.taken -= task.cost;
+        }
+        if task.immediate {
+            self.immediate -= 1;
+        } else {
+            self.window.release();
+        }
+        Some(task)
+    }
+
+    /// Drops the tasks that are meant, without a word; those that the service has, which have to
+    /// be waited for.
+    pub(super) fn abort(&mut self, meant: impl Fn(&Call) -> bool) -> Vec<u32> {
+        let mut left = Vec::new();
+        let hit: Vec<u32> = self
+            .tasks
+            .values()
+            .map(|task| &task.call)
+            .filter(|call| meant(call))
+            .map(|call| call.itt)
+            .collect();
+        for itt in hit {
+            match self.tasks.get_mut(&itt) {
+                Some(task) if task.stage != Stage::Waiting => {
+                    task.stage = Stage::Aborted;
+                    left.push(itt);
+                }
+                _ => {
+                    let lun = self.forget(itt).map(|task| task.call.lun);
+                    self.line.retain(|other| *other != itt);
+                    if let Some(lun) = lun {
+                        if let Some(lane) = self.lanes.get_mut(&lun) {
+                            lane.retain(|other| *other != itt);
+                        }
+                        self.advance(lun);
+                    }
+                }
+            }
+        }
+        self.admit();
+        left
+    }
+
+    pub(super) fn silence_for(&mut self, done: oneshot::Sender<()>) {
+        let left = self.abort(|_| true);
+        self.wait_for(Waiter { whom: Whom::Sibling(Some(done)), left, siblings: false });
+    }
+}
+
+const fn attribute(code: u8) -> TaskAttribute {
+    match code {
+        2 => TaskAttribute::Ordered,
+        3 => TaskAttribute::HeadOfQueue,
+        4 => TaskAttribute::Aca,
+        _ => TaskAttribute::Simple,
+    }
+}
