@@ -104,6 +104,48 @@ impl Lab {
         self.write_conf("array-62496.toml", &toml);
     }
 
+    /// Offers the sample's port, and a second one with the same LUNs, to any initiator by iSCSI;
+    /// LDEV 20 is a volume of 1 GiB at LUN 3.
+    ///
+    /// # Panics
+    /// When the sample does not look as it should.
+    pub fn with_hosts(&self) {
+        let group = "number = 0\nname = \"2C-G00\"\n";
+        assert!(ARRAY.contains(group), "etc/array-62496.toml has host group 0");
+        let mut toml = ARRAY.replace(group, &format!("{group}initiators = [\"*\"]\n"));
+        toml += "
+[iscsi]
+listen = \"127.0.0.1:3260\"
+[[port]]
+name = \"CL3-C\"
+[[port.host_group]]
+number = 0
+initiators = [\"*\"]
+[[ldev]]
+ldev = 20
+emulation = \"OPEN-V\"
+size = \"1 GiB\"
+[[lun]]
+port = \"CL2-C\"
+target = 25
+lun = 3
+ldev = 20
+[[lun]]
+port = \"CL3-C\"
+target = 25
+lun = 3
+ldev = 20
+";
+        self.write_conf("array-62496.toml", &toml);
+    }
+
+    /// The address of a logical unit as libiscsi writes it.
+    #[must_use]
+    pub fn iscsi(&self, port: &str, lun: u16) -> String {
+        let port = port.to_ascii_lowercase();
+        format!("iscsi://{}:3260/iqn.2026-11.internal.raidmanager:62496.{port}/{lun}", self.ip)
+    }
+
     /// Adds `count` LDEVs from number `first` on, of so many bytes each (whole MiB).
     pub fn many_ldevs(&self, first: u32, count: u32, bytes: u64) {
         let last = first + count - 1;

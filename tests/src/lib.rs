@@ -10,15 +10,19 @@
 //! | [`binaries`] | where the built programs are |
 //! | [`run`] | running a command and what came of it |
 //! | [`lab`] | the array, the instances, their environment |
+//! | [`tgt`] | the target that ours is compared with |
 //! | [`proxy`] | a network that loses, doubles and reorders; seeded chance |
+//! | [`conformance`] | libiscsi's suite: run and read |
 //! | [`bytes`] | patterns, and comparing two large sparse files |
 
 pub mod address;
 pub mod binaries;
 pub mod bytes;
+pub mod conformance;
 pub mod lab;
 pub mod proxy;
 pub mod run;
+pub mod tgt;
 
 pub use lab::Lab;
 pub use run::Outcome;

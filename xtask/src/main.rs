@@ -1,9 +1,11 @@
-//! The project's own tasks: `cargo xtask demo`, `test`, `bench`, `torture`, `deny`, `dist`.
+//! The project's own tasks: `cargo xtask demo`, `test`, `bench`, `torture`, `conformance`, `deny`,
+//! `dist`.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `demo` | the seed's session, run and verified |
 //! | `check` | everything that must pass: builds, tests, doctests, the demo |
+//! | `conformance` | libiscsi's suite against our target and tgt's |
 //! | `dist` | a tree to copy to `/`, with links, man pages and completions |
 //! | `torture` | crash points, for as long as is wished |
 //! | `tools` | programs of others: found, or installed, or named |
@@ -11,6 +13,7 @@
 
 mod cargo;
 mod check;
+mod conformance;
 mod demo;
 mod dist;
 mod tools;
@@ -54,6 +57,9 @@ fn main() -> ExitCode {
                         .trailing_var_arg(true),
                 ),
         )
+        .subcommand(Command::new("conformance").about(
+            "Run libiscsi's suite against our target and against tgt; writes docs/conformance.md",
+        ))
         .subcommand(Command::new("dist").about("Make a tree and an archive ready to install"))
         .subcommand(Command::new("deny").about("Check licences, bans and sources (cargo-deny)"))
         .get_matches();
@@ -66,6 +72,7 @@ fn main() -> ExitCode {
             let given = args.get_many::<String>("arguments").into_iter().flatten();
             torture::run(&given.map(String::as_str).collect::<Vec<_>>())
         }
+        Some(("conformance", _)) => conformance::run(),
         Some(("dist", _)) => dist::run(),
         Some(("deny", _)) => check::deny(),
         _ => Err("no such task".into()),

@@ -10,13 +10,14 @@ struct Tool {
     package: &'static str,
 }
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 7] = [
     Tool { program: "mkfs.ext4", package: "e2fsprogs" },
     Tool { program: "e2fsck", package: "e2fsprogs" },
     Tool { program: "ip", package: "iproute2" },
     Tool { program: "mount", package: "mount" },
     Tool { program: "umount", package: "mount" },
     Tool { program: "ps", package: "procps" },
+    Tool { program: "iscsi-test-cu", package: "libiscsi-bin" },
 ];
 
 /// Makes sure that every tool and cargo-nextest is there: installs the missing ones as root on a Debian-like
@@ -37,6 +38,17 @@ const PEERS: &[Tool] = &[
     Tool { program: "qemu-storage-daemon", package: "qemu-system-common" },
     Tool { program: "losetup", package: "mount" },
 ];
+
+/// The target that ours is measured beside.
+const TGT: &[Tool] = &[
+    Tool { program: "tgtd", package: "tgt" },
+    Tool { program: "iscsi-test-cu", package: "libiscsi-bin" },
+];
+
+/// Makes sure that the other target is there.
+pub fn ensure_tgt() -> Result {
+    install(TGT)
+}
 
 /// The same for the peers of a benchmark, which goes on without those that cannot be had.
 pub fn ensure_peers() {
