@@ -48,6 +48,16 @@ pub fn bench_store() -> Result {
     succeed(command)
 }
 
+/// `cargo xtask bench iscsi`: our target beside tgt.
+pub fn bench_iscsi() -> Result {
+    tools::ensure_tgt()?;
+    succeed(cargo(&["build", "--release", "--workspace", "--bins", "--locked"]))?;
+    let report = workspace().join("docs/bench/iscsi.md");
+    let mut command = cargo(&["bench", "--package", "tests", "--bench", "iscsi", "--locked", "--"]);
+    command.arg("--report").arg(report);
+    succeed(command)
+}
+
 /// `cargo xtask deny`: licences, bans and sources of everything we depend on.
 pub fn deny() -> Result {
     if !tools::found("cargo-deny") {

@@ -44,7 +44,11 @@ fn main() -> ExitCode {
                 .about("Measure the budgets of docs/bench.md on release builds")
                 .subcommand(Command::new("store").about(
                 "Measure the store beside reflink, btrfs, qcow2 and plain files; writes docs/bench",
-            )),
+            ))
+                .subcommand(
+                    Command::new("iscsi")
+                        .about("Measure the iSCSI target beside tgt; writes docs/bench"),
+                ),
         )
         .subcommand(
             Command::new("torture")
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
         Some(("demo", args)) => demo::run(args.get_flag("keep")),
         Some(("test", _)) => check::test(),
         Some(("bench", args)) if args.subcommand_name() == Some("store") => check::bench_store(),
+        Some(("bench", args)) if args.subcommand_name() == Some("iscsi") => check::bench_iscsi(),
         Some(("bench", _)) => check::bench(),
         Some(("torture", args)) => {
             let given = args.get_many::<String>("arguments").into_iter().flatten();
