@@ -58,7 +58,7 @@ fn due(counter: &AtomicUsize) -> bool {
 
 impl Blocks for Lab {
     async fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        assert!(offset % UNIT as u64 == 0 && length % UNIT == 0, "aligned");
+        assert!(offset.is_multiple_of(UNIT as u64) && length.is_multiple_of(UNIT), "aligned");
         // Others have their turn between any two steps.
         tokio::task::yield_now().await;
         let mut bytes = vec![1; length];
@@ -67,7 +67,7 @@ impl Blocks for Lab {
     }
 
     async fn write(&self, offset: u64, mut data: Vec<u8>) -> io::Result<()> {
-        assert!(offset % UNIT as u64 == 0 && data.len() % UNIT == 0, "aligned");
+        assert!(offset.is_multiple_of(UNIT as u64) && data.len().is_multiple_of(UNIT), "aligned");
         tokio::task::yield_now().await;
         if due(&self.torn) {
             data.truncate(data.len() / 2);
