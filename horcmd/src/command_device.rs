@@ -1,4 +1,4 @@
-//! One command device reached over the network: `\\.\IPCMD-host-port`.
+//! One command device of HORCM_CMD: over the network (`\\.\IPCMD-host-port`), or a disk.
 
 use std::{
     fmt,
@@ -18,20 +18,37 @@ use protocol::{
 };
 use tokio::sync::Mutex;
 
-use crate::{hosts, room};
+use crate::{
+    hosts,
+    in_band::{Disks, InBand},
+    room,
+};
 
 /// A command device and what is known of it.
 #[derive(Debug)]
-pub struct IpCommandDevice {
+pub struct CommandPath {
     spelled: CommandDevice,
+    carrier: Carrier,
+    timeout: Duration,
+    /// The serial number it led to, plus one; 0 until it has answered.
+    serial: AtomicU64,
+}
+
+/// What carries the orders.
+#[derive(Debug)]
+enum Carrier {
+    Network(Network),
+    InBand(InBand),
+}
+
+/// A storage system's address.
+#[derive(Debug)]
+struct Network {
     host: Host,
     port: u16,
     key: Key,
-    timeout: Duration,
     caller: Mutex<Option<Caller>>,
     address: OnceLock<SocketAddr>,
-    /// The serial number it led to, plus one; 0 until it has answered.
-    serial: AtomicU64,
 }
 
 /// Why a command device did not carry an order.
@@ -46,6 +63,8 @@ pub enum AlternateFault {
         /// How long the wait was.
         timeout: Duration,
     },
+    /// The disk did not lead to an answer.
+    Disk(String),
     /// The answer was none of this protocol's.
     Malformed,
     /// It leads to another system than the unit's other command devices.
@@ -60,7 +79,7 @@ pub enum AlternateFault {
 impl fmt::Display for AlternateFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address(reason) => f.write_str(reason),
+            Self::Address(reason) | Self::Disk(reason) => f.write_str(reason),
             Self::Call { error, timeout } => match error {
                 CallError::Refused => f.write_str("refused: nothing listens there"),
                 CallError::Silent => write!(
@@ -80,23 +99,22 @@ impl fmt::Display for AlternateFault {
     }
 }
 
-impl IpCommandDevice {
-    /// `None` for the forms that are no network address. `timeout` bounds its silence.
+impl CommandPath {
+    /// `None` for the forms that cannot be used. `timeout` bounds its silence.
     #[must_use]
-    pub fn new(device: &CommandDevice, key: Key, timeout: Duration) -> Option<Self> {
-        let CommandDevice::Ip { host, port, .. } = device else {
-            return None;
+    pub fn new(device: &CommandDevice, key: Key, disks: Disks, timeout: Duration) -> Option<Self> {
+        let carrier = match device {
+            CommandDevice::Ip { unit: Some(1..), .. } => return None,
+            CommandDevice::Ip { host, port, .. } => Carrier::Network(Network {
+                host: host.clone(),
+                port: *port,
+                key,
+                caller: Mutex::new(None),
+                address: OnceLock::new(),
+            }),
+            device => Carrier::InBand(InBand::new(device, disks)?),
         };
-        Some(Self {
-            host: host.clone(),
-            port: *port,
-            spelled: device.clone(),
-            key,
-            timeout,
-            caller: Mutex::new(None),
-            address: OnceLock::new(),
-            serial: AtomicU64::new(0),
-        })
+        Some(Self { spelled: device.clone(), carrier, timeout, serial: AtomicU64::new(0) })
     }
 
     /// The serial number it led to when it first answered.
@@ -109,7 +127,10 @@ impl IpCommandDevice {
     /// How many bytes an answer may have.
     #[must_use]
     pub fn room(&self) -> usize {
-        room::towards(self.address.get().map(SocketAddr::ip))
+        match &self.carrier {
+            Carrier::Network(network) => room::towards(network.address.get().map(SocketAddr::ip)),
+            Carrier::InBand(_) => room::LOOPBACK,
+        }
     }
 
     /// Asks who it leads to.
@@ -136,14 +157,24 @@ impl IpCommandDevice {
         id: RequestId,
         order: &Order,
     ) -> Result<Result<Reply, OrderError>, AlternateFault> {
-        let caller = self.caller().await?;
         let kind = if order.mutates() { Kind::Change } else { Kind::Read };
-        let timeout = self.timeout;
-        let answer = caller.call(id, kind, codec::encode(order), timeout).await;
-        let bytes = answer.map_err(|error| AlternateFault::Call { error, timeout })?;
+        let (order, timeout) = (codec::encode(order), self.timeout);
+        let bytes = match &self.carrier {
+            Carrier::Network(network) => {
+                let caller = network.caller().await?;
+                let answer = caller.call(id, kind, order, timeout).await;
+                answer.map_err(|error| AlternateFault::Call { error, timeout })?
+            }
+            Carrier::InBand(disk) => {
+                let answer = disk.call(id, kind, &order, timeout).await;
+                answer.map_err(AlternateFault::Disk)?
+            }
+        };
         codec::decode::<OrderAnswer>(&bytes).map_err(|_| AlternateFault::Malformed)
     }
+}
 
+impl Network {
     async fn caller(&self) -> Result<Caller, AlternateFault> {
         let mut slot = self.caller.lock().await;
         if let Some(caller) = &*slot {
@@ -159,7 +190,7 @@ impl IpCommandDevice {
     }
 }
 
-impl fmt::Display for IpCommandDevice {
+impl fmt::Display for CommandPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.spelled.fmt(f)
     }

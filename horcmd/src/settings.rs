@@ -5,6 +5,7 @@ use std::{env, fs, path::PathBuf};
 use model::Instance;
 use protocol::home::Home;
 
+use crate::in_band::Disks;
 use crate::{failure::StartFailure, trace::TraceSettings};
 
 /// Everything the daemon knows before it reads its configuration.
@@ -24,6 +25,8 @@ pub struct Settings {
     pub trace: TraceSettings,
     /// The name of this host.
     pub host: String,
+    /// `HORCM_HBA`: where disks of the built-in initiator are listed.
+    pub disks: Disks,
 }
 
 impl Settings {
@@ -52,6 +55,11 @@ impl Settings {
             old_logs: directory("HORCM_LOGS", "tmplog"),
             trace: TraceSettings::from_words(|name| env::var(name).ok()),
             host: host_name(),
+            disks: Disks {
+                hba: env::var_os("HORCM_HBA")
+                    .filter(|value| !value.is_empty())
+                    .map_or_else(|| home.root().join("etc/horcm.hba"), PathBuf::from),
+            },
             home,
         })
     }

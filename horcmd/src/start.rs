@@ -7,17 +7,18 @@ use std::{
     time::Duration,
 };
 
-use confparse::{CommandDevice, Config, Host, Monitor, MonitorAddress};
+use confparse::{Config, Host, Monitor, MonitorAddress};
 use model::Code;
 use protocol::{Endpoint, Key, KeyRing};
 use tokio::sync::Notify;
 
 use crate::{
     catalog::Catalog,
-    command_device::IpCommandDevice,
+    command_device::CommandPath,
     daemon::Daemon,
     failure::StartFailure,
     hosts,
+    in_band::Disks,
     peers::{Peer, Peers},
     resolve, services,
     settings::Settings,
@@ -48,7 +49,7 @@ pub async fn start(settings: &Settings, trace: Arc<TraceSettings>) -> Result<Rea
     let local = endpoint.local_addr();
     refuse_self(&config, local)?;
     restrict(&mut endpoint, &config).await;
-    let units = units(&config, &key, monitor.timeout)?;
+    let units = units(&config, &key, &settings.disks, monitor.timeout)?;
     identify(&units).await?;
     let (peers, rows) = peers(&config);
     let peers =
@@ -161,22 +162,26 @@ async fn restrict(endpoint: &mut Endpoint, config: &Config) {
     endpoint.allow_only(known);
 }
 
-fn units(config: &Config, key: &Key, timeout: Duration) -> Result<Units, StartFailure> {
+fn units(
+    config: &Config,
+    key: &Key,
+    disks: &Disks,
+    timeout: Duration,
+) -> Result<Units, StartFailure> {
     let mut units = Vec::with_capacity(config.units.len());
     for (id, line) in config.units.iter().enumerate() {
         let mut usable = Vec::new();
         let mut others = Vec::new();
         for device in &line.devices {
-            let numbered = matches!(device, CommandDevice::Ip { unit: Some(1..), .. });
-            match IpCommandDevice::new(device, key.clone(), timeout) {
-                Some(device) if !numbered => usable.push(device),
-                _ => others.push(device.to_string()),
+            match CommandPath::new(device, key.clone(), disks.clone(), timeout) {
+                Some(device) => usable.push(device),
+                None => others.push(device.to_string()),
             }
         }
         let others = others.join(" ");
         let says = format!(
-            "HORCM_CMD unit {id}: {others} cannot be used yet: command devices are reached as \
-             \\\\.\\IPCMD-<host>-<port> today, where the storage system's arrayd listens"
+            "HORCM_CMD unit {id}: {others} cannot be used: a command device is a disk of this host, \
+             or reached as \\\\.\\IPCMD-<host>-<port> without a unit id"
         );
         if usable.is_empty() {
             return Err(StartFailure::connection(says));

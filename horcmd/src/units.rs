@@ -19,7 +19,7 @@ use protocol::{
 
 use tokio::task::JoinSet;
 
-use crate::command_device::{AlternateFault, IpCommandDevice};
+use crate::command_device::{AlternateFault, CommandPath};
 
 /// How long the other command devices of a unit may take once one has said who it is.
 const GRACE: Duration = Duration::from_secs(1);
@@ -75,7 +75,7 @@ impl Units {
 #[derive(Debug)]
 pub struct Unit {
     id: usize,
-    alternates: Vec<Arc<IpCommandDevice>>,
+    alternates: Vec<Arc<CommandPath>>,
     in_use: AtomicUsize,
     identity: Mutex<Option<Identity>>,
     lost: AtomicBool,
@@ -84,7 +84,7 @@ pub struct Unit {
 impl Unit {
     /// A unit with its command devices, in the order they are tried. At least one.
     #[must_use]
-    pub fn new(id: usize, alternates: Vec<IpCommandDevice>) -> Self {
+    pub fn new(id: usize, alternates: Vec<CommandPath>) -> Self {
         Self {
             id,
             alternates: alternates.into_iter().map(Arc::new).collect(),
@@ -183,7 +183,7 @@ impl Unit {
         (answers, faults)
     }
 
-    fn two_systems(&self, device: &IpCommandDevice, found: Serial, known: Serial) -> CciError {
+    fn two_systems(&self, device: &CommandPath, found: Serial, known: Serial) -> CciError {
         CciError::new(Code::ExEnqser)
             .object(format!("unit {} of HORCM_CMD", self.id))
             .cause(format!(
@@ -223,7 +223,7 @@ impl Unit {
     /// leads to first: an order must never reach another system.
     async fn order_by(
         &self,
-        device: &IpCommandDevice,
+        device: &CommandPath,
         id: RequestId,
         order: &Order,
     ) -> Result<Result<Reply, OrderError>, AlternateFault> {

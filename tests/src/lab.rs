@@ -139,6 +139,21 @@ ldev = 20
         self.write_conf("array-62496.toml", &toml);
     }
 
+    /// Lets both instances reach their command devices in band, as disks of the built-in initiator,
+    /// by this line of HORCM_CMD.
+    ///
+    /// # Panics
+    /// When the samples do not look as they should.
+    pub fn in_band(&self, line: &str) {
+        const IPCMD: &str = r"\\.\IPCMD-127.0.0.1-31001";
+        self.with_hosts();
+        self.write_conf("horcm.hba", "127.0.0.1:3260\n");
+        for (name, sample) in [("horcm50.conf", HORCM50), ("horcm51.conf", HORCM51)] {
+            assert!(sample.contains(IPCMD), "etc/{name} names {IPCMD}");
+            self.write_conf(name, &sample.replace(IPCMD, line));
+        }
+    }
+
     /// The address of a logical unit as libiscsi writes it.
     #[must_use]
     pub fn iscsi(&self, port: &str, lun: u16) -> String {
@@ -284,10 +299,19 @@ ldev = 20
     /// When it ends instead.
     #[track_caller]
     pub fn start_array(&mut self) {
+        self.start_array_with(&[]);
+    }
+
+    /// The same with further options.
+    ///
+    /// # Panics
+    /// When it ends instead.
+    #[track_caller]
+    pub fn start_array_with(&mut self, options: &[&str]) {
         let log = self.path("arrayd.log");
         let file = fs::File::create(&log).expect("a log file");
         let mut command = self.binary("arrayd");
-        command.arg("run").arg(self.array_dir()).stdin(Stdio::null());
+        command.arg("run").arg(self.array_dir()).args(options).stdin(Stdio::null());
         command.stdout(file.try_clone().expect("a second handle")).stderr(file);
         let mut child = command.spawn().expect("arrayd starts");
         let said = || fs::read_to_string(&log).unwrap_or_default();

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{
     sync::Semaphore,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::layout::{
@@ -76,6 +76,29 @@ pub struct Mailbox<B> {
     turns: Semaphore,
 }
 
+/// How long the array has said nothing.
+struct Silence {
+    patience: Duration,
+    heard: Mutex<Instant>,
+}
+
+impl Silence {
+    fn broken(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Waits until it has lasted too long.
+    async fn lasts(&self) {
+        loop {
+            let until = *self.heard.lock().unwrap_or_else(PoisonError::into_inner) + self.patience;
+            if Instant::now() >= until {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+}
+
 /// What became of a message.
 enum Sent {
     Answered(Answer, Vec<u8>),
@@ -109,7 +132,8 @@ impl<B: Blocks> Mailbox<B> {
     }
 
     /// Sends an order and waits for its answer, of at most [`PIECE`] bytes. Whatever is lost on the
-    /// way is sent again under the same id until `patience` is over.
+    /// way is sent again under the same id. `patience` is how long nothing may come of that; while
+    /// the array says that it works on the order, the wait goes on.
     ///
     /// # Errors
     /// [`MailboxError`].
@@ -123,19 +147,22 @@ impl<B: Blocks> Mailbox<B> {
         if order.len() > MAX_REQUEST {
             return Err(MailboxError::TooLarge);
         }
-        let until = Instant::now() + patience;
+        let _turn = self.turns.acquire().await.map_err(|_| MailboxError::Silent)?;
+        let silence = Silence { patience, heard: Mutex::new(Instant::now()) };
         let attempt = async {
-            let _turn = self.turns.acquire().await.map_err(|_| MailboxError::Silent)?;
             loop {
-                let mut own = self.slot().await?;
-                if let Some(answer) = self.carry(&mut own, id, kind, order).await? {
+                let mut own = self.slot(&silence).await?;
+                if let Some(answer) = self.carry(&mut own, id, kind, order, &silence).await? {
                     own.used = Instant::now();
                     self.idle().push(own);
                     return Ok(answer);
                 }
             }
         };
-        timeout_at(until, attempt).await.unwrap_or(Err(MailboxError::Silent))
+        tokio::select! {
+            done = attempt => done,
+            () = silence.lasts() => Err(MailboxError::Silent),
+        }
     }
 
     /// Gives its slots back.
@@ -160,7 +187,7 @@ impl<B: Blocks> Mailbox<B> {
     }
 
     /// One that is ours already, or a new one.
-    async fn slot(&self) -> Result<Own, MailboxError> {
+    async fn slot(&self, silence: &Silence) -> Result<Own, MailboxError> {
         let kept = self.idle().pop();
         if let Some(own) = kept.filter(|own| own.used.elapsed() < super::device::LEASE / 2) {
             return Ok(own);
@@ -175,7 +202,7 @@ impl<B: Blocks> Mailbox<B> {
                 sequence: 0,
                 used: Instant::now(),
             };
-            if let Sent::Answered(..) = self.send(&mut own, What::Claim, &[]).await? {
+            if let Sent::Answered(..) = self.send(&mut own, What::Claim, &[], silence).await? {
                 return Ok(own);
             }
             if n >= TRIES / 2 {
@@ -192,6 +219,7 @@ impl<B: Blocks> Mailbox<B> {
         id: RequestId,
         kind: Kind,
         order: &[u8],
+        silence: &Silence,
     ) -> Result<Option<Vec<u8>>, MailboxError> {
         let total = u32::try_from(order.len()).map_err(|_| MailboxError::TooLarge)?;
         let mut at = 0;
@@ -200,7 +228,7 @@ impl<B: Blocks> Mailbox<B> {
             let room = PIECE as u32;
             let piece = What::Piece(Piece { kind, id, total, at, length, room });
             at += length;
-            match self.send(own, piece, bytes).await? {
+            match self.send(own, piece, bytes, silence).await? {
                 Sent::Lost => return Ok(None),
                 Sent::Answered(head, answer) if head.state == State::Done && head.id == id => {
                     return Ok(Some(answer));
@@ -212,7 +240,13 @@ impl<B: Blocks> Mailbox<B> {
     }
 
     /// Sends a message until it was taken.
-    async fn send(&self, own: &mut Own, what: What, body: &[u8]) -> Result<Sent, MailboxError> {
+    async fn send(
+        &self,
+        own: &mut Own,
+        what: What,
+        body: &[u8],
+        silence: &Silence,
+    ) -> Result<Sent, MailboxError> {
         let mut spoiled = 0;
         while spoiled < SENDS {
             own.sequence = own.sequence.wrapping_add(1).max(1);
@@ -230,13 +264,16 @@ impl<B: Blocks> Mailbox<B> {
                 }
                 match head.state {
                     State::Free => return Ok(Sent::Lost),
-                    State::Working => continue,
+                    State::Working => {
+                        silence.broken();
+                        continue;
+                    }
                     State::Busy => break,
                     State::Bad => {
                         spoiled += 1;
                         break;
                     }
-                    State::Taken | State::Done => {}
+                    State::Taken | State::Done => silence.broken(),
                 }
                 if let Some(answer) = self.answer(own.slot, &head, first).await? {
                     return Ok(Sent::Answered(head, answer));

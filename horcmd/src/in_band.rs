@@ -1,0 +1,336 @@
+//! Command devices that are disks: orders by their blocks.
+//!
+//! A disk is a file or block device of this host, or a LUN that the built-in initiator reaches
+//! (`horcm.hba`): `\\.\PhysicalDriveN` is the Nth of those, `\\.\CMD-serial-ldev-port` whichever
+//! says so by INQUIRY, or, behind a hint, by the plate of its mailbox.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use confparse::{CommandDevice, SearchPort};
+use model::{LdevId, Serial};
+use protocol::{
+    Kind, RequestId,
+    mailbox::{
+        host::{Blocks, Mailbox, MailboxError},
+        layout::UNIT,
+    },
+};
+use scsi::hba::{self, Drive};
+use tokio::sync::Mutex;
+
+/// The vendor page that tells which LDEV a disk is (`scsi::device`, VPD page C0h).
+const VENDOR_PAGE: u8 = 0xc0;
+
+/// What is searched for disks.
+#[derive(Debug, Clone)]
+pub struct Disks {
+    /// `horcm.hba`.
+    pub hba: PathBuf,
+}
+
+/// One command device that is a disk.
+#[derive(Debug)]
+pub struct InBand {
+    device: CommandDevice,
+    disks: Disks,
+    /// Found at the first order, and looked for anew after it failed.
+    mailbox: Mutex<Option<Arc<Mailbox<BlockPath>>>>,
+}
+
+impl InBand {
+    /// `None` for a form that names no disk of this host.
+    #[must_use]
+    pub fn new(device: &CommandDevice, disks: Disks) -> Option<Self> {
+        let named = matches!(
+            device,
+            CommandDevice::Path(_) | CommandDevice::PhysicalDrive(_) | CommandDevice::Search { .. }
+        );
+        named.then(|| Self { device: device.clone(), disks, mailbox: Mutex::new(None) })
+    }
+
+    /// Carries an order.
+    ///
+    /// # Errors
+    /// Why there is no answer, in words.
+    pub async fn call(
+        &self,
+        id: RequestId,
+        kind: Kind,
+        order: &[u8],
+        patience: Duration,
+    ) -> Result<Vec<u8>, String> {
+        let mailbox = self.mailbox().await?;
+        match mailbox.call(id, kind, order, patience).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                if matches!(error, MailboxError::Io(_) | MailboxError::NoMailbox) {
+                    // The disk may be another one by now, or elsewhere.
+                    *self.mailbox.lock().await = None;
+                }
+                Err(error.to_string())
+            }
+        }
+    }
+
+    async fn mailbox(&self) -> Result<Arc<Mailbox<BlockPath>>, String> {
+        let mut slot = self.mailbox.lock().await;
+        if let Some(mailbox) = &*slot {
+            return Ok(Arc::clone(mailbox));
+        }
+        let path = find(&self.device, &self.disks).await?;
+        let mailbox = Arc::new(Mailbox::new(path));
+        *slot = Some(Arc::clone(&mailbox));
+        Ok(mailbox)
+    }
+}
+
+async fn find(device: &CommandDevice, disks: &Disks) -> Result<BlockPath, String> {
+    match device {
+        CommandDevice::Path(path) => BlockPath::open(Path::new(path)).map_err(|e| e.to_string()),
+        CommandDevice::PhysicalDrive(number) => {
+            let found = drives(disks).await?;
+            let count = found.len();
+            let drive = usize::try_from(*number).ok().and_then(|n| found.into_iter().nth(n));
+            drive.map(|drive| BlockPath::Drive(drive.into())).ok_or_else(|| {
+                format!("there is no Harddisk{number}: {} lists {count} disks", disks.hba.display())
+            })
+        }
+        CommandDevice::Search { serial, ldev, port, hint } => {
+            let wanted = Wanted { serial: *serial, ldev: *ldev, port: *port };
+            match hint {
+                Some(hint) => among_files(&wanted, hint).await,
+                None => among_drives(&wanted, disks).await,
+            }
+        }
+        other => Err(format!("{other} names no disk of this host")),
+    }
+}
+
+/// The disks of the built-in initiator, as Harddisk0, 1 ...
+async fn drives(disks: &Disks) -> Result<Vec<Drive>, String> {
+    let text = std::fs::read_to_string(&disks.hba)
+        .map_err(|error| format!("{}: {error}", disks.hba.display()))?;
+    let portals =
+        hba::conf::parse(&text).map_err(|error| format!("{}: {error}", disks.hba.display()))?;
+    let (found, faults) = hba::disks(&portals).await;
+    for (portal, error) in &faults {
+        log::warn!("{}: portal {portal}: {error}", disks.hba.display());
+    }
+    if found.is_empty() {
+        let why: Vec<String> = faults.iter().map(|(portal, e)| format!("{portal}: {e}")).collect();
+        return Err(format!("{} leads to no disk: {}", disks.hba.display(), why.join("; ")));
+    }
+    Ok(found.into_iter().map(Drive::new).collect())
+}
+
+/// What a search asks for.
+struct Wanted {
+    serial: Serial,
+    ldev: Option<LdevId>,
+    port: Option<SearchPort>,
+}
+
+impl Wanted {
+    fn is(&self, serial: u32, ldev: u32) -> bool {
+        serial == self.serial.get() && self.ldev.is_none_or(|wanted| wanted.get() == ldev)
+    }
+
+    /// Whether a vendor page says that the disk is the one.
+    fn is_told_by(&self, page: &[u8]) -> bool {
+        let Some(page) = page.first_chunk::<32>() else {
+            return false;
+        };
+        let number =
+            |at: usize| page[at..at + 4].iter().fold(0, |n, byte| n << 8 | u32::from(*byte));
+        let (serial, ldev, port) = (number(4), number(8), String::from_utf8_lossy(&page[16..]));
+        let port = match self.port {
+            None => true,
+            Some(SearchPort::Cluster(cluster)) => port.starts_with(&format!("CL{cluster}-")),
+            Some(SearchPort::Port(wanted)) => port.trim_end() == wanted.port.to_string(),
+        };
+        self.is(serial, ldev) && port && page[14] == 1
+    }
+}
+
+async fn among_drives(wanted: &Wanted, disks: &Disks) -> Result<BlockPath, String> {
+    for drive in drives(disks).await? {
+        match drive.inquiry(Some(VENDOR_PAGE)).await {
+            Ok(page) if wanted.is_told_by(&page) => return Ok(BlockPath::Drive(drive.into())),
+            // Somebody else's disk, or one that is hidden.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Err("no disk of the built-in initiator is that command device".into())
+}
+
+/// Files by a hint: a directory that ends in `/`, or the beginning of paths.
+async fn among_files(wanted: &Wanted, hint: &str) -> Result<BlockPath, String> {
+    let (folder, start) = hint.rsplit_once('/').unwrap_or((".", hint));
+    let folder = if folder.is_empty() { "/" } else { folder };
+    let listed = std::fs::read_dir(folder).map_err(|error| format!("{folder}: {error}"))?;
+    let mut paths: Vec<PathBuf> = listed
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(start)))
+        .collect();
+    paths.sort_unstable();
+    for path in paths {
+        let Ok(blocks) = BlockPath::open(&path) else { continue };
+        let mailbox = Mailbox::new(blocks);
+        match mailbox.plate().await {
+            Ok(plate) if wanted.is(plate.serial, plate.ldev) => {
+                return BlockPath::open(&path).map_err(|error| error.to_string());
+            }
+            _ => {}
+        }
+    }
+    Err(format!("no disk at {hint} is that command device"))
+}
+
+/// The blocks of a disk.
+#[derive(Debug)]
+enum BlockPath {
+    File(Arc<File>),
+    Drive(Box<Drive>),
+}
+
+impl BlockPath {
+    /// Opens a file or block device past the page cache, which would show yesterday's answers; where
+    /// the file system cannot do that, it keeps none of what others write, or the file is none of
+    /// an array.
+    fn open(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let direct = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).unwrap_or(0);
+        let file = match options.clone().custom_flags(direct).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => options.open(path)?,
+            opened => opened?,
+        };
+        Ok(Self::File(Arc::new(file)))
+    }
+}
+
+/// A buffer whose bytes from the second number on are aligned to a unit.
+fn aligned(length: usize) -> (Vec<u8>, usize) {
+    let buffer = vec![0; length + UNIT];
+    let start = buffer.as_ptr().align_offset(UNIT).min(UNIT);
+    (buffer, start)
+}
+
+impl Blocks for BlockPath {
+    async fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Drive(drive) => drive.read(offset, length).await.map(Vec::from),
+            Self::File(file) => {
+                let file = Arc::clone(file);
+                blocking(move || {
+                    let (mut buffer, start) = aligned(length);
+                    file.read_exact_at(&mut buffer[start..start + length], offset)?;
+                    Ok(buffer[start..start + length].to_vec())
+                })
+                .await
+            }
+        }
+    }
+
+    async fn write(&self, offset: u64, data: Vec<u8>) -> io::Result<()> {
+        match self {
+            Self::Drive(drive) => drive.write(offset, data.into()).await,
+            Self::File(file) => {
+                let file = Arc::clone(file);
+                blocking(move || {
+                    let (mut buffer, start) = aligned(data.len());
+                    buffer[start..start + data.len()].copy_from_slice(&data);
+                    file.write_all_at(&buffer[start..start + data.len()], offset)
+                })
+                .await
+            }
+        }
+    }
+}
+
+/// Waits for a disk where that keeps nobody else waiting.
+async fn blocking<T: Send + 'static>(
+    act: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(act).await.map_err(io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use protocol::mailbox::{device::Device, layout::Plate};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn files_are_read_and_written_in_units_and_found_by_their_plate() {
+        let dir = tempfile::tempdir().unwrap();
+        let hint = format!("{}/disk", dir.path().display());
+        let device = Device::new(Plate { slots: 3, serial: 62_496, ldev: 16 });
+        for name in ["disk-a", "disk-b", "other"] {
+            let mut bytes = vec![0; 1 << 20];
+            if name != "disk-a" {
+                device.read(0, &mut bytes);
+            }
+            std::fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        let search = |text: String| text.parse::<CommandDevice>().unwrap();
+        let disks = Disks { hba: dir.path().join("horcm.hba") };
+        let found = find(&search(format!(r"\\.\CMD-62496-16:{hint}")), &disks).await.unwrap();
+        found.write(2 * UNIT as u64, vec![7; UNIT]).await.unwrap();
+        assert_eq!(found.read(2 * UNIT as u64, UNIT).await.unwrap(), vec![7; UNIT]);
+        let changed = std::fs::read(dir.path().join("disk-b")).unwrap();
+        assert_eq!(changed[2 * UNIT], 7, "the one with the plate");
+        let other = find(&search(format!(r"\\.\CMD-62496-17:{hint}")), &disks).await;
+        assert!(other.unwrap_err().contains("is that command device"));
+        let none = find(&CommandDevice::PhysicalDrive(0), &disks).await.unwrap_err();
+        assert!(none.contains("horcm.hba"), "{none}");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_command_device_is_told_from_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        std::fs::write(&path, vec![0; 1 << 20]).unwrap();
+        let device = CommandDevice::Path(path.display().to_string());
+        let disk = InBand::new(&device, Disks { hba: dir.path().join("none") }).unwrap();
+        let began = Instant::now();
+        let call = disk.call(RequestId(1), Kind::Read, b"x", Duration::from_secs(60)).await;
+        assert!(call.unwrap_err().contains("not a command device"));
+        assert!(began.elapsed() < Duration::from_secs(30), "it is not waited for");
+    }
+
+    #[test]
+    fn a_search_takes_the_disk_that_its_page_names() {
+        let page = |serial: u32, ldev: u32, device: u8, port: &str| {
+            let mut page = vec![0, 0xc0, 0, 28];
+            page.extend(serial.to_be_bytes());
+            page.extend(ldev.to_be_bytes());
+            page.extend([0, 5, device, 0]);
+            page.extend(format!("{port:<16}").bytes());
+            page
+        };
+        let wanted = |text: &str| match text.parse().unwrap() {
+            CommandDevice::Search { serial, ldev, port, .. } => Wanted { serial, ldev, port },
+            other => panic!("{other}"),
+        };
+        let disk = page(62_496, 16, 1, "CL2-C");
+        for text in ["CMD-62496", "CMD-62496-16", "CMD-62496-16-CL2-C", "CMD-62496-16-CL2"] {
+            assert!(wanted(&format!(r"\\.\{text}")).is_told_by(&disk), "{text}");
+        }
+        for text in ["CMD-62497", "CMD-62496-17", "CMD-62496-16-CL2-D", "CMD-62496-16-CL1"] {
+            assert!(!wanted(&format!(r"\\.\{text}")).is_told_by(&disk), "{text}");
+        }
+        let any = wanted(r"\\.\CMD-62496");
+        assert!(!any.is_told_by(&page(62_496, 18, 0, "CL2-C")), "a data volume");
+        assert!(!any.is_told_by(&disk[..20]) && !any.is_told_by(&[]));
+    }
+}
