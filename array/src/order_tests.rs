@@ -7,7 +7,7 @@ use std::sync::{
 
 use model::{Code, Guard, GuardType, MuNumber, Serial};
 use protocol::{
-    RequestId, codec,
+    Kind, RequestId, codec,
     orders::{
         CreateOptions, CtgRequest, Order, OrderAnswer, OrderError, PairChange, PairTarget, Reply,
         ScanFilter, SplitOptions,
@@ -307,7 +307,8 @@ fn a_scan_comes_in_pages_that_fit() {
     let mut pages = 0;
     loop {
         let order = Order::Scan { filter: ScanFilter::default(), from };
-        let body = carry_out(&array.array, RequestId::random(), &codec::encode(&order), 200);
+        let body =
+            carry_out(&array.array, RequestId::random(), Kind::Read, &codec::encode(&order), 200);
         assert!(body.len() <= 200, "{}", body.len());
         let Ok(OrderAnswer::Ok(Reply::Scanned { rows, next })) = codec::decode(&body) else {
             panic!("not a scan");
@@ -331,10 +332,10 @@ fn an_answer_beyond_its_room_is_an_error_and_foreign_bytes_are_too() {
     let array = TestArray::new();
     let ends = vec![end(17, 0); 500];
     let body = codec::encode(&Order::Status(ends));
-    let answer = carry_out(&array.array, RequestId::random(), &body, 300);
+    let answer = carry_out(&array.array, RequestId::random(), Kind::Read, &body, 300);
     let decoded: OrderAnswer = codec::decode(&answer).unwrap();
     assert_eq!(refused(decoded).0, Code::ExErange);
-    let answer = carry_out(&array.array, RequestId::random(), b"\xff\xff", 300);
+    let answer = carry_out(&array.array, RequestId::random(), Kind::Read, b"\xff\xff", 300);
     let decoded: OrderAnswer = codec::decode(&answer).unwrap();
     assert_eq!(refused(decoded).0, Code::ExUnwcod);
 }

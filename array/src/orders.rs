@@ -2,7 +2,7 @@
 
 use model::{CciError, Code, LdevId, MuNumber};
 use protocol::{
-    RequestId, codec,
+    Kind, RequestId, codec,
     orders::{
         GuardState, Identity, LdevInfo, LocalEnd, Order, OrderAnswer, Reply, ScanFilter, ScanRow,
     },
@@ -15,8 +15,13 @@ const SCAN_FRAME: usize = 24;
 
 /// Carries out an encoded order and encodes the answer, which fits `room` bytes.
 #[must_use]
-pub fn carry_out(array: &Array, id: RequestId, body: &[u8], room: usize) -> Vec<u8> {
+pub fn carry_out(array: &Array, id: RequestId, kind: Kind, body: &[u8], room: usize) -> Vec<u8> {
     let answer = match codec::decode::<Order>(body) {
+        // What only asks is answered where nothing may wait for a disk.
+        Ok(order) if order.mutates() && kind == Kind::Read => Err(CciError::new(Code::ExUnwcod)
+            .cause("an order that changes something came as one that only asks")
+            .advice("use horcmd and arrayd of one release")
+            .into()),
         Ok(Order::Scan { filter, from }) => Ok(scan(array, filter, from, room)),
         Ok(order) => array.execute(id, &order),
         Err(_) => Err(CciError::new(Code::ExUnwcod)

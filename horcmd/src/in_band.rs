@@ -7,7 +7,7 @@
 use std::{
     fs::{File, OpenOptions},
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -23,7 +23,7 @@ use protocol::{
     },
 };
 use scsi::hba::{self, Drive};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 /// The vendor page that tells which LDEV a disk is (`scsi::device`, VPD page C0h).
 const VENDOR_PAGE: u8 = 0xc0;
@@ -66,15 +66,21 @@ impl InBand {
         order: &[u8],
         patience: Duration,
     ) -> Result<Vec<u8>, String> {
-        let mailbox = self.mailbox().await?;
-        match mailbox.call(id, kind, order, patience).await {
-            Ok(answer) => Ok(answer),
-            Err(error) => {
-                if matches!(error, MailboxError::Io(_) | MailboxError::NoMailbox) {
-                    // The disk may be another one by now, or elsewhere.
+        let mut again = true;
+        loop {
+            let found = timeout(patience, self.mailbox()).await;
+            let mailbox = found.unwrap_or_else(|_| Err("it is not found in time".into()))?;
+            match mailbox.call(id, kind, order, patience).await {
+                Ok(answer) => return Ok(answer),
+                Err(error @ (MailboxError::Io(_) | MailboxError::NoMailbox)) => {
+                    // The disk may be another one by now, or elsewhere; asking again under the
+                    // same id is safe.
                     *self.mailbox.lock().await = None;
+                    if !std::mem::replace(&mut again, false) {
+                        return Err(error.to_string());
+                    }
                 }
-                Err(error.to_string())
+                Err(error) => return Err(error.to_string()),
             }
         }
     }
@@ -205,6 +211,11 @@ impl BlockPath {
     /// the file system cannot do that, it keeps none of what others write, or the file is none of
     /// an array.
     fn open(path: &Path) -> io::Result<Self> {
+        // Opening a tape or a watchdog would do something.
+        let kind = std::fs::metadata(path)?.file_type();
+        if !kind.is_file() && !kind.is_block_device() {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "it is no disk"));
+        }
         let mut options = OpenOptions::new();
         options.read(true).write(true);
         let direct = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).unwrap_or(0);

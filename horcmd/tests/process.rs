@@ -87,6 +87,10 @@ fn command_devices_that_do_not_answer_or_cannot_be_used_are_told_apart() {
     world.conf(5, &conf(free_port(), r"\\.\PhysicalDrive0", ""));
     let said = text(&world.fail(5).stderr);
     assert!(said.contains("HORCM_009") && said.contains("PhysicalDrive0"), "{said}");
+    assert!(said.contains("horcm.hba"), "says where disks are listed: {said}");
+    world.conf(5, &conf(free_port(), r"\\.\Volume{12345678-1234-1234-1234-123456789abc}", ""));
+    let said = text(&world.fail(5).stderr);
+    assert!(said.contains("HORCM_009") && said.contains("Volume{"), "{said}");
     assert!(said.contains("IPCMD"), "says what works: {said}");
     let array = FakeArray::seed(&world.key);
     let both = format!(r"\\.\PhysicalDrive0 {}", array.command_device());

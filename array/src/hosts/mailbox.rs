@@ -59,7 +59,7 @@ impl Mailbox {
     }
 
     fn execute(&self, order: &Incoming) {
-        let answer = orders::carry_out(&self.array, order.id, &order.body, order.room);
+        let answer = orders::carry_out(&self.array, order.id, order.kind, &order.body, order.room);
         self.device().answer(order.slot, order.id, answer);
         self.answered.notify_waiters();
     }

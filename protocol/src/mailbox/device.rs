@@ -43,6 +43,8 @@ struct Slot {
     request: Box<[u8; AREA]>,
     /// What has come of the order.
     body: Vec<u8>,
+    /// Bytes of the order that is executed.
+    executing: usize,
     /// The order that `body` belongs to.
     id: RequestId,
     head: Answer,
@@ -101,7 +103,7 @@ impl Device {
             slot.request[within..within + data.len()].copy_from_slice(data);
             return None;
         }
-        let held: usize = self.slots.values().map(|slot| slot.body.capacity()).sum();
+        let held = self.held(now);
         let mut area = match self.slots.get_mut(&number) {
             Some(slot) => std::mem::replace(&mut slot.request, Box::new([0; AREA])),
             None => Box::new([0; AREA]),
@@ -121,6 +123,19 @@ impl Device {
             slot.request = area;
         }
         incoming
+    }
+
+    /// Bytes that are held for all slots. Where they are many, what owners left half sent is given
+    /// up who were silent for long.
+    fn held(&mut self, now: Instant) -> usize {
+        let held = |slots: &HashMap<u32, Slot>| -> usize {
+            slots.values().map(|slot| slot.body.len() + slot.executing).sum()
+        };
+        if held(&self.slots) > MAX_HELD / 2 {
+            let silent = |slot: &Slot| now.saturating_duration_since(slot.heard) > LEASE;
+            self.slots.retain(|_, slot| slot.head.state == State::Working || !silent(slot));
+        }
+        held(&self.slots)
     }
 
     fn owned(&mut self, number: u32, client: ClientId) -> Option<&mut Slot> {
@@ -153,11 +168,10 @@ impl Device {
         }
         match what {
             What::Claim => slot.stand(State::Taken, sequence),
+            // One order at a time in a slot; its answer comes first.
+            What::Release | What::Piece(_) if slot.head.state == State::Working => {}
             What::Release => {
                 self.slots.remove(&number);
-            }
-            What::Piece(_) if slot.head.state == State::Working => {
-                // One order at a time in a slot; its answer comes first.
             }
             What::Piece(piece) => {
                 if held + body.len() > MAX_HELD {
@@ -213,6 +227,7 @@ impl Device {
         };
         if slot.head.state == State::Working && slot.id == id && answer.len() <= PIECE {
             slot.answer = answer;
+            slot.executing = 0;
             slot.stand(State::Done, slot.head.sequence);
         }
     }
@@ -233,6 +248,7 @@ impl Slot {
             heard: now,
             request: Box::new([0; AREA]),
             body: Vec::new(),
+            executing: 0,
             id: RequestId(0),
             head: Answer { client: owner, ..FREE },
             answer: Vec::new(),
@@ -270,6 +286,7 @@ impl Slot {
             return None;
         }
         self.stand(State::Working, sequence);
+        self.executing = self.body.len();
         let room = (room as usize).min(PIECE);
         Some(Incoming { slot: number, id, kind, body: std::mem::take(&mut self.body), room })
     }

@@ -44,8 +44,8 @@ pub enum MailboxError {
     /// All slots belong to others.
     #[error("all slots of the command device are in use")]
     NoSlot,
-    /// The order has more than 8 MiB.
-    #[error("the order is too large")]
+    /// The order has more than 8 MiB, or no bytes.
+    #[error("the order is too large, or empty")]
     TooLarge,
 }
 
@@ -144,7 +144,7 @@ impl<B: Blocks> Mailbox<B> {
         order: &[u8],
         patience: Duration,
     ) -> Result<Vec<u8>, MailboxError> {
-        if order.len() > MAX_REQUEST {
+        if order.len() > MAX_REQUEST || order.is_empty() {
             return Err(MailboxError::TooLarge);
         }
         let _turn = self.turns.acquire().await.map_err(|_| MailboxError::Silent)?;
@@ -273,11 +273,13 @@ impl<B: Blocks> Mailbox<B> {
                         spoiled += 1;
                         break;
                     }
-                    State::Taken | State::Done => silence.broken(),
+                    State::Taken | State::Done => {}
                 }
                 if let Some(answer) = self.answer(own.slot, &head, first).await? {
+                    silence.broken();
                     return Ok(Sent::Answered(head, answer));
                 }
+                sleep(PAUSE).await;
             }
             sleep(PAUSE).await;
         }

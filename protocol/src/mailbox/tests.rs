@@ -276,3 +276,42 @@ fn only_request_areas_take_writes_and_nothing_is_kept_for_nobody() {
     device.read(0, &mut page);
     assert_eq!(Plate::decode(&page), Some(plate(2)));
 }
+
+#[test]
+fn what_owners_left_half_sent_is_given_up_and_what_is_executed_counts() {
+    let (mut device, now) = (Device::new(plate(40)), Instant::now());
+    let body = vec![1; PIECE];
+    let total = 8 << 20;
+    let pieces = total / PIECE as u32;
+    let fill = |device: &mut Device, slot: u32, pieces: u32, now: Instant| {
+        let client = slot as u8 + 1;
+        let at = request_area(slot);
+        device.write(now, at, &message(What::Claim, client, 1, &[])).unwrap();
+        for n in 0..pieces {
+            let piece = piece(total, n * PIECE as u32, PIECE as u32);
+            device.write(now, at, &message(piece, client, n + 2, &body)).unwrap();
+        }
+    };
+    for slot in 0..9 {
+        fill(&mut device, slot, pieces, now);
+    }
+    assert_eq!(stands(&device, 0).0, State::Taken);
+    assert_eq!(stands(&device, 8).0, State::Busy, "64 MiB are held");
+    let later = now + LEASE + Duration::from_secs(1);
+    fill(&mut device, 9, 1, later);
+    assert_eq!(stands(&device, 9), (State::Taken, 2), "their owners are gone");
+
+    let mut device = Device::new(plate(40));
+    let rest = total - pieces * PIECE as u32;
+    for slot in 0..9 {
+        fill(&mut device, slot, pieces, now);
+        let last = piece(total, pieces * PIECE as u32, rest);
+        let last = message(last, slot as u8 + 1, pieces + 2, &body[..rest as usize]);
+        let taken = device.write(now, request_area(slot), &last).unwrap().len();
+        assert_eq!(taken, usize::from(slot < 8), "slot {slot}");
+        // Given back while it is executed, it would hold nothing any more.
+        let release = message(What::Release, slot as u8 + 1, pieces + 3, &[]);
+        device.write(later, request_area(slot), &release).unwrap();
+    }
+    assert_eq!(stands(&device, 0), (State::Working, pieces + 2));
+}

@@ -136,6 +136,7 @@ async fn serve(
 }
 
 fn answer(array: &Array, incoming: Incoming) {
-    let answer = orders::carry_out(array, incoming.id, &incoming.body, incoming.room);
+    let answer =
+        orders::carry_out(array, incoming.id, incoming.kind, &incoming.body, incoming.room);
     incoming.answer(answer);
 }
