@@ -18,11 +18,7 @@ use protocol::{
 };
 use tokio::sync::Mutex;
 
-use crate::{
-    hosts,
-    in_band::{Disks, InBand},
-    room,
-};
+use crate::{disks::Disks, hosts, in_band::InBand, room};
 
 /// A command device and what is known of it.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use std::{
     io,
     os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
 };
 
 use confparse::{CommandDevice, SearchPort};
@@ -19,21 +19,20 @@ use protocol::{
     Kind, RequestId,
     mailbox::{
         host::{Blocks, Mailbox, MailboxError},
-        layout::UNIT,
+        layout::{Plate, UNIT},
     },
 };
-use scsi::hba::{self, Drive};
+use scsi::hba::{Disk, Drive};
 use tokio::{sync::Mutex, time::timeout};
+
+use crate::disks::Disks;
 
 /// The vendor page that tells which LDEV a disk is (`scsi::device`, VPD page C0h).
 const VENDOR_PAGE: u8 = 0xc0;
 
-/// What is searched for disks.
-#[derive(Debug, Clone)]
-pub struct Disks {
-    /// `horcm.hba`.
-    pub hba: PathBuf,
-}
+/// Times that an order is given to a disk that is lost and found again. One that is not found again
+/// is given up at once.
+const TRIES: usize = 8;
 
 /// One command device that is a disk.
 #[derive(Debug)]
@@ -42,6 +41,9 @@ pub struct InBand {
     disks: Disks,
     /// Found at the first order, and looked for anew after it failed.
     mailbox: Mutex<Option<Arc<Mailbox<BlockPath>>>>,
+    /// The plate that was found first. What is found later has to be the same array's: the orders
+    /// of one must never reach another.
+    plate: OnceLock<Plate>,
 }
 
 impl InBand {
@@ -52,7 +54,12 @@ impl InBand {
             device,
             CommandDevice::Path(_) | CommandDevice::PhysicalDrive(_) | CommandDevice::Search { .. }
         );
-        named.then(|| Self { device: device.clone(), disks, mailbox: Mutex::new(None) })
+        named.then(|| Self {
+            device: device.clone(),
+            disks,
+            mailbox: Mutex::new(None),
+            plate: OnceLock::new(),
+        })
     }
 
     /// Carries an order.
@@ -66,7 +73,8 @@ impl InBand {
         order: &[u8],
         patience: Duration,
     ) -> Result<Vec<u8>, String> {
-        let mut again = true;
+        let began = Instant::now();
+        let mut tries = TRIES;
         loop {
             let found = timeout(patience, self.mailbox()).await;
             let mailbox = found.unwrap_or_else(|_| Err("it is not found in time".into()))?;
@@ -75,13 +83,22 @@ impl InBand {
                 Err(error @ (MailboxError::Io(_) | MailboxError::NoMailbox)) => {
                     // The disk may be another one by now, or elsewhere; asking again under the
                     // same id is safe.
-                    *self.mailbox.lock().await = None;
-                    if !std::mem::replace(&mut again, false) {
+                    self.lose(&mailbox).await;
+                    tries -= 1;
+                    if tries == 0 || began.elapsed() > patience {
                         return Err(error.to_string());
                     }
                 }
                 Err(error) => return Err(error.to_string()),
             }
+        }
+    }
+
+    /// Gives a mailbox up that did not answer, unless somebody did already.
+    async fn lose(&self, lost: &Arc<Mailbox<BlockPath>>) {
+        let mut slot = self.mailbox.lock().await;
+        if slot.as_ref().is_some_and(|mailbox| Arc::ptr_eq(mailbox, lost)) {
+            *slot = None;
         }
     }
 
@@ -91,7 +108,16 @@ impl InBand {
             return Ok(Arc::clone(mailbox));
         }
         let path = find(&self.device, &self.disks).await?;
-        let mailbox = Arc::new(Mailbox::new(path));
+        let mailbox = Mailbox::new(path);
+        let plate = mailbox.plate().await.map_err(|error| error.to_string())?;
+        let first = self.plate.get_or_init(|| plate);
+        if first.serial != plate.serial {
+            return Err(format!(
+                "it leads to Serial# {} now, not to Serial# {}",
+                plate.serial, first.serial
+            ));
+        }
+        let mailbox = Arc::new(mailbox);
         *slot = Some(Arc::clone(&mailbox));
         Ok(mailbox)
     }
@@ -101,11 +127,15 @@ async fn find(device: &CommandDevice, disks: &Disks) -> Result<BlockPath, String
     match device {
         CommandDevice::Path(path) => BlockPath::open(Path::new(path)).map_err(|e| e.to_string()),
         CommandDevice::PhysicalDrive(number) => {
-            let found = drives(disks).await?;
-            let count = found.len();
-            let drive = usize::try_from(*number).ok().and_then(|n| found.into_iter().nth(n));
-            drive.map(|drive| BlockPath::Drive(drive.into())).ok_or_else(|| {
-                format!("there is no Harddisk{number}: {} lists {count} disks", disks.hba.display())
+            let found = disks.find().await?;
+            let numbered: Vec<Disk> = found.into_iter().flat_map(|behind| behind.disks).collect();
+            let count = numbered.len();
+            let disk = usize::try_from(*number).ok().and_then(|n| numbered.into_iter().nth(n));
+            disk.map(|disk| BlockPath::Drive(Drive::new(disk).into())).ok_or_else(|| {
+                format!(
+                    "there is no Harddisk{number}: {} lists {count} disks",
+                    disks.file().display()
+                )
             })
         }
         CommandDevice::Search { serial, ldev, port, hint } => {
@@ -117,23 +147,6 @@ async fn find(device: &CommandDevice, disks: &Disks) -> Result<BlockPath, String
         }
         other => Err(format!("{other} names no disk of this host")),
     }
-}
-
-/// The disks of the built-in initiator, as Harddisk0, 1 ...
-async fn drives(disks: &Disks) -> Result<Vec<Drive>, String> {
-    let text = std::fs::read_to_string(&disks.hba)
-        .map_err(|error| format!("{}: {error}", disks.hba.display()))?;
-    let portals =
-        hba::conf::parse(&text).map_err(|error| format!("{}: {error}", disks.hba.display()))?;
-    let (found, faults) = hba::disks(&portals).await;
-    for (portal, error) in &faults {
-        log::warn!("{}: portal {portal}: {error}", disks.hba.display());
-    }
-    if found.is_empty() {
-        let why: Vec<String> = faults.iter().map(|(portal, e)| format!("{portal}: {e}")).collect();
-        return Err(format!("{} leads to no disk: {}", disks.hba.display(), why.join("; ")));
-    }
-    Ok(found.into_iter().map(Drive::new).collect())
 }
 
 /// What a search asks for.
@@ -166,7 +179,8 @@ impl Wanted {
 }
 
 async fn among_drives(wanted: &Wanted, disks: &Disks) -> Result<BlockPath, String> {
-    for drive in drives(disks).await? {
+    let answering = disks.find().await?.into_iter().filter(|behind| behind.answers);
+    for drive in answering.flat_map(|behind| behind.disks).map(Drive::new) {
         match drive.inquiry(Some(VENDOR_PAGE)).await {
             Ok(page) if wanted.is_told_by(&page) => return Ok(BlockPath::Drive(drive.into())),
             // Somebody else's disk, or one that is hidden.
@@ -275,9 +289,7 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
-    use protocol::mailbox::{device::Device, layout::Plate};
+    use protocol::mailbox::device::Device;
 
     use super::*;
 
@@ -294,7 +306,7 @@ mod tests {
             std::fs::write(dir.path().join(name), bytes).unwrap();
         }
         let search = |text: String| text.parse::<CommandDevice>().unwrap();
-        let disks = Disks { hba: dir.path().join("horcm.hba") };
+        let disks = Disks::listed_in(dir.path().join("horcm.hba"));
         let found = find(&search(format!(r"\\.\CMD-62496-16:{hint}")), &disks).await.unwrap();
         found.write(2 * UNIT as u64, vec![7; UNIT]).await.unwrap();
         assert_eq!(found.read(2 * UNIT as u64, UNIT).await.unwrap(), vec![7; UNIT]);
@@ -312,7 +324,7 @@ mod tests {
         let path = dir.path().join("disk");
         std::fs::write(&path, vec![0; 1 << 20]).unwrap();
         let device = CommandDevice::Path(path.display().to_string());
-        let disk = InBand::new(&device, Disks { hba: dir.path().join("none") }).unwrap();
+        let disk = InBand::new(&device, Disks::listed_in(dir.path().join("none"))).unwrap();
         let began = Instant::now();
         let call = disk.call(RequestId(1), Kind::Read, b"x", Duration::from_secs(60)).await;
         assert!(call.unwrap_err().contains("not a command device"));

@@ -15,7 +15,7 @@
 //! | [`start`] | from a configuration to a daemon that can serve |
 //! | [`hosts`], [`services`] | host names to addresses, service names to ports |
 //! | [`catalog`], [`resolve`] | groups and volumes, and what devices they are |
-//! | [`units`], [`command_device`], [`in_band`], [`batch`] | storage systems, and the way of orders to them |
+//! | [`units`], [`command_device`], [`in_band`], [`disks`], [`batch`] | storage systems, and the way of orders to them |
 //! | [`peers`] | remote instances, and the way of questions to them |
 //! | [`serve`], [`dispatch`], [`answer`] | requests in, answers out |
 //! | [`selection`] | which volumes a request is about |
@@ -35,6 +35,7 @@ pub mod change;
 pub mod command_device;
 pub mod control;
 pub mod daemon;
+pub mod disks;
 pub mod dispatch;
 pub mod failure;
 pub mod hosts;

@@ -5,7 +5,7 @@ use std::{env, fs, path::PathBuf};
 use model::Instance;
 use protocol::home::Home;
 
-use crate::in_band::Disks;
+use crate::disks::Disks;
 use crate::{failure::StartFailure, trace::TraceSettings};
 
 /// Everything the daemon knows before it reads its configuration.
@@ -55,11 +55,11 @@ impl Settings {
             old_logs: directory("HORCM_LOGS", "tmplog"),
             trace: TraceSettings::from_words(|name| env::var(name).ok()),
             host: host_name(),
-            disks: Disks {
-                hba: env::var_os("HORCM_HBA")
+            disks: Disks::listed_in(
+                env::var_os("HORCM_HBA")
                     .filter(|value| !value.is_empty())
                     .map_or_else(|| home.root().join("etc/horcm.hba"), PathBuf::from),
-            },
+            ),
             home,
         })
     }

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::{
     address::Address,
     binaries,
+    carrier::{self, Carrier},
     run::{self, Outcome},
 };
 
@@ -22,6 +23,10 @@ use crate::{
 const ARRAY: &str = include_str!("../../etc/array-62496.toml");
 const HORCM50: &str = include_str!("../../etc/horcm50.conf");
 const HORCM51: &str = include_str!("../../etc/horcm51.conf");
+
+/// The portals of the built-in initiator, in `etc/`.
+pub const HBA: &str = "horcm.hba";
+const PORTAL: &str = "127.0.0.1:3260\n";
 
 /// The P-VOL and the S-VOL of the samples.
 pub const PVOL: u32 = 18;
@@ -37,6 +42,7 @@ pub struct Lab {
     dir: TempDir,
     bin: PathBuf,
     ip: Ipv4Addr,
+    carrier: Carrier,
     _address: Option<Address>,
     array: Option<Child>,
     instances: Vec<u16>,
@@ -49,8 +55,17 @@ impl Lab {
     /// When it cannot be set up.
     #[must_use]
     pub fn new() -> Self {
+        Self::on(Carrier::Ipcmd)
+    }
+
+    /// The same, whose instances reach their command device so.
+    ///
+    /// # Panics
+    /// When it cannot be set up.
+    #[must_use]
+    pub fn on(carrier: Carrier) -> Self {
         let address = Address::take().expect("a free loopback address");
-        Self::set_up(address.ip(), Some(address))
+        Self::set_up(address.ip(), Some(address), carrier)
     }
 
     /// A lab at `127.0.0.1` with the samples unchanged, as a newcomer would run them.
@@ -59,15 +74,16 @@ impl Lab {
     /// When it cannot be set up.
     #[must_use]
     pub fn at_localhost() -> Self {
-        Self::set_up(Ipv4Addr::LOCALHOST, None)
+        Self::set_up(Ipv4Addr::LOCALHOST, None, Carrier::Ipcmd)
     }
 
-    fn set_up(ip: Ipv4Addr, address: Option<Address>) -> Self {
+    fn set_up(ip: Ipv4Addr, address: Option<Address>, carrier: Carrier) -> Self {
         let dir = tempfile::Builder::new().prefix("horcm-lab-").tempdir().expect("a directory");
         let lab = Self {
             bin: binaries::folder(),
             dir,
             ip,
+            carrier,
             _address: address,
             array: None,
             instances: Vec::new(),
@@ -76,16 +92,20 @@ impl Lab {
         lab.write_conf("array-62496.toml", ARRAY);
         lab.write_conf("horcm50.conf", HORCM50);
         lab.write_conf("horcm51.conf", HORCM51);
+        if carrier == Carrier::InBand {
+            lab.write_conf(HBA, PORTAL);
+        }
         lab.program("horcm", ["link".as_ref(), lab.links().as_os_str()]).ok();
         lab
     }
 
-    /// Writes a file to `etc/`, with `127.0.0.1` become this lab's address.
+    /// Writes a file to `etc/`, with `127.0.0.1` become this lab's address and the command device
+    /// of the samples what carries orders in this lab.
     ///
     /// # Panics
     /// When it cannot be written.
     pub fn write_conf(&self, name: &str, text: &str) {
-        let text = text.replace("127.0.0.1", &self.ip.to_string());
+        let text = self.carrier.carry(text).replace("127.0.0.1", &self.ip.to_string());
         fs::write(self.conf(name), text).expect("a configuration file");
     }
 
@@ -110,12 +130,8 @@ impl Lab {
     /// # Panics
     /// When the sample does not look as it should.
     pub fn with_hosts(&self) {
-        let group = "number = 0\nname = \"2C-G00\"\n";
-        assert!(ARRAY.contains(group), "etc/array-62496.toml has host group 0");
-        let mut toml = ARRAY.replace(group, &format!("{group}initiators = [\"*\"]\n"));
+        let mut toml = carrier::offered(ARRAY);
         toml += "
-[iscsi]
-listen = \"127.0.0.1:3260\"
 [[port]]
 name = \"CL3-C\"
 [[port.host_group]]
@@ -145,12 +161,11 @@ ldev = 20
     /// # Panics
     /// When the samples do not look as they should.
     pub fn in_band(&self, line: &str) {
-        const IPCMD: &str = r"\\.\IPCMD-127.0.0.1-31001";
         self.with_hosts();
-        self.write_conf("horcm.hba", "127.0.0.1:3260\n");
+        self.write_conf(HBA, PORTAL);
         for (name, sample) in [("horcm50.conf", HORCM50), ("horcm51.conf", HORCM51)] {
-            assert!(sample.contains(IPCMD), "etc/{name} names {IPCMD}");
-            self.write_conf(name, &sample.replace(IPCMD, line));
+            assert!(sample.contains(carrier::IPCMD), "etc/{name} names {}", carrier::IPCMD);
+            self.write_conf(name, &sample.replace(carrier::IPCMD, line));
         }
     }
 

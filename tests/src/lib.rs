@@ -8,21 +8,28 @@
 //! |---|---|
 //! | [`address`] | loopback addresses that belong to one lab |
 //! | [`binaries`] | where the built programs are |
+//! | [`cable`] | a TCP path that is cut, stalls or loses at a chosen PDU |
+//! | [`carrier`] | what carries orders: the network, or the blocks of the command device |
 //! | [`run`] | running a command and what came of it |
 //! | [`lab`] | the array, the instances, their environment |
 //! | [`tgt`] | the target that ours is compared with |
 //! | [`proxy`] | a network that loses, doubles and reorders; seeded chance |
+//! | [`mid_order`] | where a cable breaks while a change goes through a mailbox |
 //! | [`conformance`] | libiscsi's suite: run and read |
 //! | [`bytes`] | patterns, and comparing two large sparse files |
 
 pub mod address;
 pub mod binaries;
 pub mod bytes;
+pub mod cable;
+pub mod carrier;
 pub mod conformance;
 pub mod lab;
+pub mod mid_order;
 pub mod proxy;
 pub mod run;
 pub mod tgt;
 
+pub use carrier::Carrier;
 pub use lab::Lab;
 pub use run::Outcome;

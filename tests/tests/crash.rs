@@ -11,7 +11,7 @@ use std::{
 };
 
 use lab::{
-    Lab, bytes,
+    Carrier, Lab, bytes,
     lab::{PVOL, SVOL},
     proxy::Dice,
     run,
@@ -230,8 +230,8 @@ impl World {
     }
 }
 
-fn campaign(seed: u64, points: u32) {
-    let mut lab = Lab::new();
+fn campaign(carrier: Carrier, seed: u64, points: u32) {
+    let mut lab = Lab::on(carrier);
     lab.small_volumes(SLOTS * SLOT as u64);
     lab.init_array().ok();
     lab.start_array();
@@ -256,7 +256,8 @@ fn campaign(seed: u64, points: u32) {
             _ => Victim::Array,
         };
         let after = Duration::from_micros(world.dice.below(length));
-        let place = format!("seed {seed} point {point}: {victim:?} killed after {after:?}");
+        let place =
+            format!("{carrier:?} seed {seed} point {point}: {victim:?} killed after {after:?}");
         let array = lab.array_pid().unwrap();
         thread::scope(|scope| {
             let killer = scope.spawn(|| {
@@ -291,10 +292,15 @@ fn campaign(seed: u64, points: u32) {
 
 #[test]
 fn fifty_kills_of_a_session_lose_nothing() {
-    campaign(0x5eed_0001, 50);
+    campaign(Carrier::Ipcmd, 0x5eed_0001, 50);
 }
 
 #[test]
 fn fifty_more_kills_from_another_seed_lose_nothing() {
-    campaign(0x5eed_0002, 50);
+    campaign(Carrier::Ipcmd, 0x5eed_0002, 50);
+}
+
+#[test]
+fn kills_lose_nothing_in_band_either() {
+    campaign(Carrier::InBand, 0x5eed_0003, 12);
 }

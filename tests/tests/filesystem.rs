@@ -7,16 +7,19 @@ use std::{
 };
 
 use lab::{
-    Lab, bytes,
+    Carrier, Lab, bytes,
     lab::{PVOL, SVOL},
 };
 
 /// The size of an OPEN-3, as the manuals give it: 2,403,360 KB.
 const OPEN_3: u64 = 2_403_360 * 1024;
 
-#[test]
-fn an_ext4_image_survives_create_split_resync_and_restore_byte_for_byte() {
-    let mut lab = Lab::new();
+lab::on_every_carrier! {
+    an_ext4_image_survives_create_split_resync_and_restore_byte_for_byte,
+}
+
+fn an_ext4_image_survives_create_split_resync_and_restore_byte_for_byte(carrier: Carrier) {
+    let mut lab = Lab::on(carrier);
     lab.init_array().ok();
     lab.start_array();
     lab.start(&[50, 51]).ok();

@@ -4,7 +4,7 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use lab::{
-    Lab, bytes,
+    Carrier, Lab, bytes,
     lab::{PVOL, SVOL},
 };
 
@@ -36,9 +36,12 @@ impl Drop for SmallDisk {
     }
 }
 
-#[test]
-fn a_full_disk_fails_the_write_and_loses_nothing_acknowledged() {
-    let mut lab = Lab::new();
+lab::on_every_carrier! {
+    a_full_disk_fails_the_write_and_loses_nothing_acknowledged,
+}
+
+fn a_full_disk_fails_the_write_and_loses_nothing_acknowledged(carrier: Carrier) {
+    let mut lab = Lab::on(carrier);
     let disk = SmallDisk::mount(lab.array_dir(), 56);
     lab.small_volumes(64 * MIB as u64);
     lab.init_array().ok();

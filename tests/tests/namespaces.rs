@@ -8,7 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lab::{Lab, Outcome, lab::until, run};
+use lab::{
+    Carrier, Lab, Outcome,
+    lab::{HBA, until},
+    run,
+};
 use model::Code;
 
 /// Two namespaces with a cable between them, removed at the end.
@@ -58,6 +62,7 @@ struct Host<'a> {
     namespace: String,
     root: PathBuf,
     instance: u16,
+    carrier: Carrier,
 }
 
 impl Host<'_> {
@@ -80,12 +85,14 @@ impl Host<'_> {
     fn conf(&self, own: &str, peer: &str) {
         let (n, other) = (self.instance, if self.instance == 50 { 51 } else { 50 });
         let (lun, mu) = if n == 50 { (1, 2) } else { (2, 0) };
+        let device = self.carrier.device().replace("127.0.0.1", NEAR);
         let text = format!(
-            "HORCM_MON\n{own} 520{n} 1000 300\nHORCM_CMD\n\\\\.\\IPCMD-{NEAR}-31001\n\
+            "HORCM_MON\n{own} 520{n} 1000 300\nHORCM_CMD\n{device}\n\
              HORCM_DEV\nsnap snapdev1 CL2-C 25 {lun} {mu}\nHORCM_INST\nsnap {peer} 520{other}\n"
         );
         fs::create_dir_all(self.root.join("etc")).unwrap();
         fs::write(self.root.join(format!("etc/horcm{n}.conf")), text).unwrap();
+        fs::write(self.root.join("etc").join(HBA), format!("{NEAR}:3260\n")).unwrap();
     }
 }
 
@@ -106,6 +113,9 @@ fn array(near: &Host<'_>, further_key: Option<&PathBuf>) -> Array {
     let file = fs::File::create(&log).unwrap();
     let mut command = near.command(&lab::binaries::folder().join("arrayd"));
     command.arg("run").arg(lab.array_dir()).args(["--listen", &format!("{NEAR}:31001")]);
+    if near.carrier == Carrier::InBand {
+        command.args(["--iscsi", &format!("{NEAR}:3260")]);
+    }
     if let Some(key) = further_key {
         command.arg("--key").arg(key);
     }
@@ -128,18 +138,25 @@ fn make_key(root: &std::path::Path) {
     protocol::Key::load_or_create(&key(root)).unwrap();
 }
 
-fn hosts<'a>(lab: &'a Lab, cable: &Cable) -> (Host<'a>, Host<'a>) {
-    let near = Host { lab, namespace: cable.near.clone(), root: lab.path("near"), instance: 50 };
-    let far = Host { lab, namespace: cable.far.clone(), root: lab.path("far"), instance: 51 };
+fn hosts<'a>(carrier: Carrier, lab: &'a Lab, cable: &Cable) -> (Host<'a>, Host<'a>) {
+    let host = |namespace: &str, name, instance| {
+        let (namespace, root) = (namespace.to_owned(), lab.path(name));
+        Host { lab, namespace, root, instance, carrier }
+    };
+    let (near, far) = (host(&cable.near, "near", 50), host(&cable.far, "far", 51));
     near.conf(NEAR, FAR);
     far.conf(FAR, NEAR);
     (near, far)
 }
 
-#[test]
-fn instances_on_two_hosts_with_one_key_work_together() {
-    let (lab, cable) = (Lab::new(), Cable::lay("a"));
-    let (near, far) = hosts(&lab, &cable);
+lab::on_every_carrier! {
+    instances_on_two_hosts_with_one_key_work_together,
+    instances_with_different_keys_say_so_within_their_timeout,
+}
+
+fn instances_on_two_hosts_with_one_key_work_together(carrier: Carrier) {
+    let (lab, cable) = (Lab::on(carrier), Cable::lay("a"));
+    let (near, far) = hosts(carrier, &lab, &cable);
     make_key(&near.root);
     make_key(&far.root);
     fs::copy(key(&near.root), key(&far.root)).unwrap();
@@ -158,10 +175,9 @@ fn instances_on_two_hosts_with_one_key_work_together() {
     near.cci("horcmshutdown 50").ok();
 }
 
-#[test]
-fn instances_with_different_keys_say_so_within_their_timeout() {
-    let (lab, cable) = (Lab::new(), Cable::lay("b"));
-    let (near, far) = hosts(&lab, &cable);
+fn instances_with_different_keys_say_so_within_their_timeout(carrier: Carrier) {
+    let (lab, cable) = (Lab::on(carrier), Cable::lay("b"));
+    let (near, far) = hosts(carrier, &lab, &cable);
     make_key(&near.root);
     make_key(&far.root);
     let _array = array(&near, Some(&key(&far.root)));

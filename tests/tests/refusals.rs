@@ -7,12 +7,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lab::Lab;
+use lab::{Carrier, Lab};
 use model::Code;
 
+lab::on_every_carrier! {
+    names_and_words_that_do_not_exist_are_named,
+    what_the_state_forbids_is_refused_and_changes_nothing,
+    remote_copy_says_that_it_is_not_there_yet,
+    volumes_of_different_size_are_refused_with_both_sizes,
+    a_mirror_that_shadowimage_does_not_have_is_refused,
+    a_peer_that_is_down_costs_its_rows_and_the_code_not_the_local_rows,
+    a_peer_without_the_group_or_the_volume_is_named_as_the_cause,
+    an_array_that_is_down_is_ex_cmdioe_and_comes_back,
+    two_daemons_for_one_instance_are_refused_and_the_first_goes_on,
+    a_port_in_use_is_named_and_the_start_fails,
+}
+
 /// A lab whose array and instances run.
-fn running() -> Lab {
-    let mut lab = Lab::new();
+fn running(carrier: Carrier) -> Lab {
+    let mut lab = Lab::on(carrier);
     lab.init_array().ok();
     lab.start_array();
     lab.start(&[50, 51]).ok();
@@ -23,9 +36,8 @@ fn status(lab: &Lab) -> String {
     lab.cci(51, "pairdisplay -g snap -CLI").ok().to_string()
 }
 
-#[test]
-fn names_and_words_that_do_not_exist_are_named() {
-    let lab = running();
+fn names_and_words_that_do_not_exist_are_named(carrier: Carrier) {
+    let lab = running(carrier);
     let before = status(&lab);
     let refused = |line: &str, code: Code, named: &str| {
         let said = lab.cci(51, line);
@@ -44,9 +56,8 @@ fn names_and_words_that_do_not_exist_are_named() {
     assert!(lab.cci(51, "raidscan -p CL2-C -CLIB").ok().contains("62496"));
 }
 
-#[test]
-fn what_the_state_forbids_is_refused_and_changes_nothing() {
-    let lab = running();
+fn what_the_state_forbids_is_refused_and_changes_nothing(carrier: Carrier) {
+    let lab = running(carrier);
     lab.cci(51, "pairsplit -g snap").fails(Code::ExInvstp);
     lab.cci(51, "pairresync -g snap").fails(Code::ExInvstp);
     lab.cci(51, "pairresync -g snap -restore").fails(Code::ExInvstp);
@@ -58,16 +69,14 @@ fn what_the_state_forbids_is_refused_and_changes_nothing() {
     assert!(before.contains("PAIR"), "{before}");
 }
 
-#[test]
-fn remote_copy_says_that_it_is_not_there_yet() {
-    let lab = running();
+fn remote_copy_says_that_it_is_not_there_yet(carrier: Carrier) {
+    let lab = running(carrier);
     let said = lab.cci(51, "paircreate -g snap -vr -f never -IH51");
     assert!(said.fails(Code::ExEnosup).contains("HORC"), "{said}");
 }
 
-#[test]
-fn volumes_of_different_size_are_refused_with_both_sizes() {
-    let mut lab = Lab::new();
+fn volumes_of_different_size_are_refused_with_both_sizes(carrier: Carrier) {
+    let mut lab = Lab::on(carrier);
     lab.small_volumes(16 << 20);
     let toml = fs::read_to_string(lab.conf("array-62496.toml")).unwrap();
     let (head, tail) = toml.split_once("ldev = 19").unwrap();
@@ -85,9 +94,8 @@ fn volumes_of_different_size_are_refused_with_both_sizes() {
     assert_eq!(status(&lab), before);
 }
 
-#[test]
-fn a_mirror_that_shadowimage_does_not_have_is_refused() {
-    let mut lab = Lab::new();
+fn a_mirror_that_shadowimage_does_not_have_is_refused(carrier: Carrier) {
+    let mut lab = Lab::on(carrier);
     let conf = fs::read_to_string(lab.conf("horcm50.conf")).unwrap();
     let (from, to) = ("25              1             2", "25              1             7");
     assert!(conf.contains(from), "{conf}");
@@ -107,9 +115,8 @@ fn a_stopped_daemon_is_ex_atthor_at_once() {
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
-#[test]
-fn a_peer_that_is_down_costs_its_rows_and_the_code_not_the_local_rows() {
-    let mut lab = running();
+fn a_peer_that_is_down_costs_its_rows_and_the_code_not_the_local_rows(carrier: Carrier) {
+    let mut lab = running(carrier);
     lab.shut_down(&[50]).ok();
     let said = lab.cci(51, "pairdisplay -g snap");
     said.fails(Code::ExEnormt);
@@ -119,12 +126,11 @@ fn a_peer_that_is_down_costs_its_rows_and_the_code_not_the_local_rows() {
     assert_eq!(lab.cci(51, "pairvolchk -g snap -ss").code, Some(11));
 }
 
-#[test]
-fn a_peer_without_the_group_or_the_volume_is_named_as_the_cause() {
+fn a_peer_without_the_group_or_the_volume_is_named_as_the_cause(carrier: Carrier) {
     for (from, to, object) in
         [("snap ", "other ", "snap"), ("snapdev1", "snapdev9", "snap/snapdev1")]
     {
-        let mut lab = Lab::new();
+        let mut lab = Lab::on(carrier);
         let conf = fs::read_to_string(lab.conf("horcm50.conf")).unwrap();
         fs::write(lab.conf("horcm50.conf"), conf.replace(from, to)).unwrap();
         lab.init_array().ok();
@@ -138,27 +144,24 @@ fn a_peer_without_the_group_or_the_volume_is_named_as_the_cause() {
     }
 }
 
-#[test]
-fn an_array_that_is_down_is_ex_cmdioe_and_comes_back() {
-    let mut lab = running();
+fn an_array_that_is_down_is_ex_cmdioe_and_comes_back(carrier: Carrier) {
+    let mut lab = running(carrier);
     lab.kill_array();
     lab.cci(51, "pairdisplay -g snap -l").fails(Code::ExCmdioe);
     lab.start_array();
     lab.cci(51, "pairdisplay -g snap").ok();
 }
 
-#[test]
-fn two_daemons_for_one_instance_are_refused_and_the_first_goes_on() {
-    let mut lab = running();
+fn two_daemons_for_one_instance_are_refused_and_the_first_goes_on(carrier: Carrier) {
+    let mut lab = running(carrier);
     let second = lab.start(&[50]);
     assert_eq!(second.code, Some(1), "{second}");
     assert!(second.stdout.contains("HORCM inst 50 has already been running."), "{second}");
     lab.cci(50, "pairdisplay -g snap").ok();
 }
 
-#[test]
-fn a_port_in_use_is_named_and_the_start_fails() {
-    let mut lab = Lab::new();
+fn a_port_in_use_is_named_and_the_start_fails(carrier: Carrier) {
+    let mut lab = Lab::on(carrier);
     lab.init_array().ok();
     lab.start_array();
     let _taken = UdpSocket::bind((lab.ip(), 52050)).unwrap();

@@ -3,13 +3,16 @@
 //! Windows, no device is registered here and the column says `Unknown`.
 
 use lab::{
-    Lab, bytes,
+    Carrier, Lab, bytes,
     lab::{PVOL, SVOL, until},
 };
 
-#[test]
-fn the_seeds_session_prints_the_seeds_lines() {
-    let mut lab = Lab::new();
+lab::on_every_carrier! {
+    the_seeds_session_prints_the_seeds_lines,
+}
+
+fn the_seeds_session_prints_the_seeds_lines(carrier: Carrier) {
+    let mut lab = Lab::on(carrier);
     lab.init_array().ok();
     lab.start_array();
 
