@@ -55,8 +55,7 @@ impl Paths {
         Self { lab, cables, paired: false }
     }
 
-    /// A change that cannot be made twice: a pair that is there cannot be created, and one that is
-    /// not cannot be dissolved. Says how often the array carried it out.
+    /// A change, and how often the array carried it out.
     fn change(&mut self, what: &str) -> usize {
         let before = self.carried_out();
         let line = if self.paired { "pairsplit -S" } else { "paircreate -vr -nocopy" };
