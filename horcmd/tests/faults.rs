@@ -8,15 +8,27 @@ use std::{
 };
 
 use common::{
-    array::{FakeArray, end},
+    array::{ANYWHERE, FakeArray, end},
     world::{Pair, World, free_port, group, wait_for},
 };
+use lab::Carrier;
 use model::{Code, PairStatus, Side};
 use protocol::{
     RequestId,
     horcm::{Control, ControlReply, Reply, Request},
     orders::{CreateOptions, Order, PairChange},
 };
+
+lab::on_every_carrier! {
+    an_order_fails_over_in_the_middle_and_takes_effect_once,
+    an_array_that_is_gone_and_comes_back_is_told_once_each,
+    alternates_of_two_arrays_are_refused_at_start,
+    a_remote_instance_that_is_down_costs_its_rows_only,
+    a_silent_remote_instance_is_given_up_after_the_timeout,
+    another_key_is_told_by_both_sides,
+    a_group_without_remote_instance_says_so,
+    the_monitor_tells_a_suspension_with_group_and_volume,
+}
 
 fn create() -> Request {
     Request::Change {
@@ -27,12 +39,10 @@ fn create() -> Request {
     }
 }
 
-#[test]
-fn an_order_fails_over_in_the_middle_and_takes_effect_once() {
+fn an_order_fails_over_in_the_middle_and_takes_effect_once(carrier: Carrier) {
     let world = World::new();
-    let first = FakeArray::seed(&world.key);
-    let at = "127.0.0.1:0".parse().unwrap();
-    let second = FakeArray::sharing(first.state.clone(), &[&world.key], at);
+    let first = FakeArray::seed(carrier, &world);
+    let second = FakeArray::sharing(carrier, first.state.clone(), &[&world], ANYWHERE);
     let devices = format!("{} {}", first.command_device(), second.command_device());
     Pair::write([&world, &world], &devices, 30);
     let (mut p, _s) = (world.start(50), world.start(51));
@@ -51,10 +61,9 @@ fn an_order_fails_over_in_the_middle_and_takes_effect_once() {
     assert_eq!(in_use, Reply::Control(ControlReply::CommandDevice { device, protected: false }));
 }
 
-#[test]
-fn an_array_that_is_gone_and_comes_back_is_told_once_each() {
+fn an_array_that_is_gone_and_comes_back_is_told_once_each(carrier: Carrier) {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(carrier, &world);
     Pair::write([&world, &world], &array.command_device(), 3000);
     let mut p = world.start(50);
     let (address, state) = (array.address, array.state.clone());
@@ -63,17 +72,16 @@ fn an_array_that_is_gone_and_comes_back_is_told_once_each() {
     let error = p.members(&group("snap"), false).unwrap_err();
     assert_eq!(error.code, Code::ExCmdioe);
     assert!(error.cause.as_ref().unwrap().contains(&device), "{error}");
-    let _again = FakeArray::sharing(state, &[&world.key], address);
+    let _again = FakeArray::sharing(carrier, state, &[&world], address);
     p.members(&group("snap"), false).unwrap();
     wait_for("the log", || world.log(50).contains("answers again"));
     assert_eq!(world.log(50).matches("HORCM_101").count(), 1);
 }
 
-#[test]
-fn alternates_of_two_arrays_are_refused_at_start() {
+fn alternates_of_two_arrays_are_refused_at_start(carrier: Carrier) {
     let world = World::new();
-    let first = FakeArray::seed(&world.key);
-    let second = FakeArray::seed(&world.key);
+    let first = FakeArray::seed(carrier, &world);
+    let second = FakeArray::seed(carrier, &world);
     second.lock().serial = common::array::serial(1);
     let devices = format!("{} {}", first.command_device(), second.command_device());
     Pair::write([&world, &world], &devices, 30);
@@ -81,10 +89,9 @@ fn alternates_of_two_arrays_are_refused_at_start() {
     assert!(said.contains("EX_ENQSER") && said.contains("62496"), "{said}");
 }
 
-#[test]
-fn a_remote_instance_that_is_down_costs_its_rows_only() {
+fn a_remote_instance_that_is_down_costs_its_rows_only(carrier: Carrier) {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(carrier, &world);
     Pair::write([&world, &world], &array.command_device(), 3000);
     let mut p = world.start(50);
     let before = Instant::now();
@@ -100,10 +107,9 @@ fn a_remote_instance_that_is_down_costs_its_rows_only() {
     assert!(array.lock().executed.is_empty());
 }
 
-#[test]
-fn a_silent_remote_instance_is_given_up_after_the_timeout() {
+fn a_silent_remote_instance_is_given_up_after_the_timeout(carrier: Carrier) {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(carrier, &world);
     let pair = Pair::write([&world, &world], &array.command_device(), 50);
     let _mute = UdpSocket::bind(("127.0.0.1", pair.ports[1])).unwrap();
     let mut p = world.start(50);
@@ -115,12 +121,10 @@ fn a_silent_remote_instance_is_given_up_after_the_timeout() {
     assert!(waited < Duration::from_secs(10), "{waited:?}");
 }
 
-#[test]
-fn another_key_is_told_by_both_sides() {
+fn another_key_is_told_by_both_sides(carrier: Carrier) {
     let (left, right) = (World::new(), World::new());
-    let seed = FakeArray::seed(&left.key);
-    let at = "127.0.0.1:0".parse().unwrap();
-    let array = FakeArray::sharing(seed.state.clone(), &[&left.key, &right.key], at);
+    let seed = FakeArray::seed(Carrier::Ipcmd, &left);
+    let array = FakeArray::sharing(carrier, seed.state.clone(), &[&left, &right], ANYWHERE);
     Pair::write([&left, &right], &array.command_device(), 50);
     let (mut p, mut s) = (left.start(50), right.start(51));
     for (daemon, theirs, ours) in
@@ -143,10 +147,9 @@ fn another_key_is_told_by_both_sides() {
     });
 }
 
-#[test]
-fn a_group_without_remote_instance_says_so() {
+fn a_group_without_remote_instance_says_so(carrier: Carrier) {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(carrier, &world);
     let (port, device) = (free_port(), array.command_device());
     world.conf(
         5,
@@ -182,10 +185,9 @@ fn a_group_without_remote_instance_says_so() {
     });
 }
 
-#[test]
-fn the_monitor_tells_a_suspension_with_group_and_volume() {
+fn the_monitor_tells_a_suspension_with_group_and_volume(carrier: Carrier) {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(carrier, &world);
     Pair::write([&world, &world], &array.command_device(), 3000);
     let (mut p, _s) = (world.start(50), world.start(51));
     p.ask(&create()).unwrap();

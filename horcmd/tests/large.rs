@@ -3,9 +3,10 @@
 mod common;
 
 use common::{
-    array::{FakeArray, State, serial},
+    array::{ANYWHERE, FakeArray, State, serial},
     world::{World, free_port, group},
 };
+use lab::Carrier;
 use model::{LdevId, LuPath, Side};
 use protocol::{
     horcm::{Reply, Request},
@@ -18,8 +19,11 @@ use std::{
 
 const VOLUMES: u32 = 65_536;
 
-#[test]
-fn a_group_of_65536_volumes_is_shown_and_changed_whole() {
+lab::on_every_carrier! {
+    a_group_of_65536_volumes_is_shown_and_changed_whole,
+}
+
+fn a_group_of_65536_volumes_is_shown_and_changed_whole(carrier: Carrier) {
     let world = World::new();
     let mut state = State { serial: serial(62496), ..State::default() };
     for n in 0..2 * VOLUMES {
@@ -31,8 +35,7 @@ fn a_group_of_65536_volumes_is_shown_and_changed_whole() {
         state.ldevs.insert(LdevId::new(n).unwrap(), Some(path));
     }
     let state = Arc::new(Mutex::new(state));
-    let at = "127.0.0.1:0".parse().unwrap();
-    let array = FakeArray::sharing(state, &[&world.key], at);
+    let array = FakeArray::sharing(carrier, state, &[&world], ANYWHERE);
     let ports = [free_port(), free_port()];
     for side in [0, 1] {
         let mut text = format!(

@@ -8,6 +8,7 @@ use common::{
     array::FakeArray,
     world::{Pair, World, free_port, group, wait_for},
 };
+use lab::Carrier;
 use model::Instance;
 use protocol::Registration;
 
@@ -22,7 +23,7 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn the_process_carries_the_title_of_its_instance() {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(Carrier::Ipcmd, &world);
     world.conf(7, &conf(free_port(), &array.command_device(), ""));
     let daemon = world.start(7);
     let proc = format!("/proc/{}", daemon.child.id());
@@ -33,7 +34,7 @@ fn the_process_carries_the_title_of_its_instance() {
 #[test]
 fn a_second_daemon_of_one_instance_is_refused_and_disturbs_nothing() {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(Carrier::Ipcmd, &world);
     world.conf(5, &conf(free_port(), &array.command_device(), ""));
     let mut first = world.start(5);
     wait_for("the log", || world.log(5).contains("listening"));
@@ -47,7 +48,7 @@ fn a_second_daemon_of_one_instance_is_refused_and_disturbs_nothing() {
 #[test]
 fn a_port_in_use_is_named() {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(Carrier::Ipcmd, &world);
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     world.conf(5, &conf(address.port(), &array.command_device(), ""));
@@ -92,7 +93,7 @@ fn command_devices_that_do_not_answer_or_cannot_be_used_are_told_apart() {
     let said = text(&world.fail(5).stderr);
     assert!(said.contains("HORCM_009") && said.contains("Volume{"), "{said}");
     assert!(said.contains("IPCMD"), "says what works: {said}");
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(Carrier::Ipcmd, &world);
     let both = format!(r"\\.\PhysicalDrive0 {}", array.command_device());
     world.conf(5, &conf(free_port(), &both, ""));
     world.start(5);
@@ -108,10 +109,13 @@ fn an_instance_that_names_itself_as_its_remote_is_refused() {
     assert!(said.contains("HORCM_007") && said.contains("group g"), "{said}");
 }
 
-#[test]
-fn after_kill_9_the_next_start_works_and_keeps_the_old_log() {
+lab::on_every_carrier! {
+    after_kill_9_the_next_start_works_and_keeps_the_old_log,
+}
+
+fn after_kill_9_the_next_start_works_and_keeps_the_old_log(carrier: Carrier) {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(carrier, &world);
     Pair::write([&world, &world], &array.command_device(), 3000);
     let mut daemon = world.start(50);
     wait_for("the log", || world.log(50).contains("listening"));
@@ -129,7 +133,7 @@ fn after_kill_9_the_next_start_works_and_keeps_the_old_log() {
 #[test]
 fn signals_and_the_command_end_it_in_good_order() {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(Carrier::Ipcmd, &world);
     world.conf(5, &conf(free_port(), &array.command_device(), ""));
     let instance = Instance::numbered(5).unwrap();
     for signal in [Some("-TERM"), Some("-INT"), None] {

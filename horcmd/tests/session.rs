@@ -6,12 +6,21 @@ use common::{
     array::{FakeArray, end},
     world::{Pair, World, group},
 };
+use lab::Carrier;
 use model::{CciError, Code, Guard, GuardType, Mode, MuNumber, PairStatus, Role, Side};
 use protocol::{
     Kind, RequestId, codec,
     horcm::{Control, ControlReply, Reply, Request, Selection, Target},
     orders::{CreateOptions, Order, OrderError, PairChange, ScanFilter, SplitOptions},
 };
+
+lab::on_every_carrier! {
+    the_seeds_session_reaches_the_array_with_the_right_ends,
+    a_command_sent_twice_with_one_id_is_carried_out_once_even_after_a_crash,
+    refusals_name_the_volume_in_the_words_of_the_configuration,
+    in_horc_mode_everything_shows_unpaired,
+    questions_about_the_instance_are_answered,
+}
 
 fn create(primary: Option<Side>) -> Request {
     Request::Change {
@@ -31,10 +40,9 @@ fn split() -> Request {
     }
 }
 
-#[test]
-fn the_seeds_session_reaches_the_array_with_the_right_ends() {
+fn the_seeds_session_reaches_the_array_with_the_right_ends(carrier: Carrier) {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(carrier, &world);
     Pair::write([&world, &world], &array.command_device(), 3000);
     let (mut p, mut s) = (world.start(50), world.start(51));
 
@@ -81,10 +89,9 @@ fn the_seeds_session_reaches_the_array_with_the_right_ends() {
     assert_eq!(s.shutdown(), Some(0));
 }
 
-#[test]
-fn a_command_sent_twice_with_one_id_is_carried_out_once_even_after_a_crash() {
+fn a_command_sent_twice_with_one_id_is_carried_out_once_even_after_a_crash(carrier: Carrier) {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(carrier, &world);
     Pair::write([&world, &world], &array.command_device(), 3000);
     let (mut p, _s) = (world.start(50), world.start(51));
     let id = RequestId::random();
@@ -96,10 +103,9 @@ fn a_command_sent_twice_with_one_id_is_carried_out_once_even_after_a_crash() {
     assert!(array.lock().refuse.is_some(), "the array knew the id");
 }
 
-#[test]
-fn refusals_name_the_volume_in_the_words_of_the_configuration() {
+fn refusals_name_the_volume_in_the_words_of_the_configuration(carrier: Carrier) {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(carrier, &world);
     Pair::write([&world, &world], &array.command_device(), 3000);
     let (mut p, _s) = (world.start(50), world.start(51));
     array.lock().refuse =
@@ -139,10 +145,9 @@ fn refusals_name_the_volume_in_the_words_of_the_configuration() {
     assert_eq!(p.raw(Kind::Read, &sneaky).unwrap_err().code, Code::ExInvcmd);
 }
 
-#[test]
-fn in_horc_mode_everything_shows_unpaired() {
+fn in_horc_mode_everything_shows_unpaired(carrier: Carrier) {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(carrier, &world);
     Pair::write([&world, &world], &array.command_device(), 3000);
     let (mut p, _s) = (world.start(50), world.start(51));
     p.ask(&create(Some(Side::Local))).unwrap();
@@ -154,10 +159,9 @@ fn in_horc_mode_everything_shows_unpaired() {
     assert_eq!(members[0].local.status.unwrap().role, Role::PVol);
 }
 
-#[test]
-fn questions_about_the_instance_are_answered() {
+fn questions_about_the_instance_are_answered(carrier: Carrier) {
     let world = World::new();
-    let array = FakeArray::seed(&world.key);
+    let array = FakeArray::seed(carrier, &world);
     let pair = Pair::write([&world, &world], &array.command_device(), 3000);
     let (mut p, _s) = (world.start(50), world.start(51));
     let Ok(Reply::Alive { pid, instance, .. }) = p.ask(&Request::Ping) else { panic!() };

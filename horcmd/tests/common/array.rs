@@ -3,23 +3,27 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, mpsc},
     thread::JoinHandle,
 };
 
+use lab::Carrier;
 use model::{
     Blocks, CciError, Code, Emulation, LdevId, LuPath, MuNumber, PairEnd, PairStatus, Role, Serial,
     VolumeId,
 };
 use protocol::{
-    Endpoint, Key, KeyRing, RequestId, codec,
+    Endpoint, KeyRing, RequestId, codec,
     orders::{
         EndStatus, GuardState, Identity, LdevInfo, LocalEnd, Order, OrderAnswer, OrderError,
         PairChange, PairTarget, Reply, ScanRow,
     },
 };
 use tokio::sync::oneshot;
+
+use super::{disk::DiskPortal, world::World};
 
 /// What the array is and was told.
 #[derive(Default)]
@@ -43,13 +47,18 @@ pub struct State {
 pub struct FakeArray {
     pub address: SocketAddr,
     pub state: Arc<Mutex<State>>,
+    spelled: String,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// An address that nobody uses.
+pub const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 impl FakeArray {
-    /// Serial# 62496 with LDEV 18 at CL2-C 25 1 and LDEV 19 at CL2-C 25 2.
-    pub fn seed(key: &Key) -> Self {
+    /// Serial# 62496 with LDEV 18 at CL2-C 25 1 and LDEV 19 at CL2-C 25 2, for the daemons of a
+    /// world.
+    pub fn seed(carrier: Carrier, world: &World) -> Self {
         let state = Arc::new(Mutex::new(State { serial: serial(62496), ..State::default() }));
         for (ldev, lun) in [(16, 0), (18, 1), (19, 2)] {
             let path = LuPath {
@@ -59,29 +68,51 @@ impl FakeArray {
             };
             state.lock().unwrap().ldevs.insert(LdevId::new(ldev).unwrap(), Some(path));
         }
-        Self::sharing(state, &[key], "127.0.0.1:0".parse().unwrap())
+        Self::sharing(carrier, state, &[world], ANYWHERE)
     }
 
     /// One more address of the same array.
-    pub fn sharing(state: Arc<Mutex<State>>, keys: &[&Key], at: SocketAddr) -> Self {
-        let mut ring = KeyRing::new(keys[0].clone());
-        keys[1..].iter().for_each(|key| ring.add((*key).clone()));
+    pub fn sharing(
+        carrier: Carrier,
+        state: Arc<Mutex<State>>,
+        worlds: &[&World],
+        at: SocketAddr,
+    ) -> Self {
+        let mut ring = KeyRing::new(worlds[0].key.clone());
+        worlds[1..].iter().for_each(|world| ring.add(world.key.clone()));
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = mpsc::channel();
         let shared = state.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.unwrap().block_on(async {
-                let endpoint = Endpoint::bind(at, ring).await.unwrap();
-                ready.send(endpoint.local_addr()).unwrap();
+                let serving: Pin<Box<dyn Future<Output = ()>>> = match carrier {
+                    Carrier::Ipcmd => {
+                        let endpoint = Endpoint::bind(at, ring).await.unwrap();
+                        ready.send(endpoint.local_addr()).unwrap();
+                        Box::pin(answer_all(endpoint, shared))
+                    }
+                    Carrier::InBand => {
+                        let portal = DiskPortal::bind(at, shared).await.unwrap();
+                        ready.send(portal.address()).unwrap();
+                        Box::pin(portal.serve())
+                    }
+                };
                 tokio::select! {
-                    () = answer_all(endpoint, shared) => {}
+                    () = serving => {}
                     _ = stopped => {}
                 }
             });
         });
         let address = address.recv().unwrap();
-        Self { address, state, stop: Some(stop), thread: Some(thread) }
+        let spelled = match carrier {
+            Carrier::Ipcmd => format!(r"\\.\IPCMD-{}-{}", address.ip(), address.port()),
+            Carrier::InBand => {
+                let numbers = worlds.iter().map(|world| world.portal(address));
+                format!(r"\\.\PhysicalDrive{}", numbers.max().unwrap())
+            }
+        };
+        Self { address, state, spelled, stop: Some(stop), thread: Some(thread) }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
@@ -90,7 +121,7 @@ impl FakeArray {
 
     /// As HORCM_CMD spells it.
     pub fn command_device(&self) -> String {
-        format!(r"\\.\IPCMD-{}-{}", self.address.ip(), self.address.port())
+        self.spelled.clone()
     }
 }
 
@@ -115,30 +146,36 @@ pub fn end(ldev: u32, mu: u32) -> LocalEnd {
 async fn answer_all(mut endpoint: Endpoint, state: Arc<Mutex<State>>) {
     loop {
         let incoming = endpoint.next().await;
-        let order: Order = codec::decode(&incoming.body).unwrap();
-        let mut state = state.lock().unwrap();
-        state.orders.push((incoming.id, order.clone()));
-        let answer = match state.executed.get(&incoming.id) {
-            Some(answer) => answer.clone(),
-            None => {
-                let answer = state.carry_out(&order);
-                if order.mutates() {
-                    state.executed.insert(incoming.id, answer.clone());
-                }
-                answer
-            }
-        };
-        if order.mutates() && std::mem::take(&mut state.die_in_change) {
-            // The socket closes with the endpoint, as that of a killed process does.
-            return;
-        }
-        let bytes = codec::encode(&answer);
-        assert!(bytes.len() <= incoming.room, "{order:?} asks for too much");
-        incoming.answer(bytes);
+        let answer = state.lock().unwrap().answer(incoming.id, &incoming.body, incoming.room);
+        // The socket closes with the endpoint, as that of a killed process does.
+        let Some(answer) = answer else { return };
+        incoming.answer(answer);
     }
 }
 
 impl State {
+    /// Carries out an order, and encodes its answer; `None` when the array dies instead.
+    pub fn answer(&mut self, id: RequestId, body: &[u8], room: usize) -> Option<Vec<u8>> {
+        let order: Order = codec::decode(body).unwrap();
+        self.orders.push((id, order.clone()));
+        let answer = match self.executed.get(&id) {
+            Some(answer) => answer.clone(),
+            None => {
+                let answer = self.carry_out(&order);
+                if order.mutates() {
+                    self.executed.insert(id, answer.clone());
+                }
+                answer
+            }
+        };
+        if order.mutates() && std::mem::take(&mut self.die_in_change) {
+            return None;
+        }
+        let bytes = codec::encode(&answer);
+        assert!(bytes.len() <= room, "{order:?} asks for too much");
+        Some(bytes)
+    }
+
     fn carry_out(&mut self, order: &Order) -> OrderAnswer {
         match order {
             Order::Identify => Ok(Reply::Identity(Identity {

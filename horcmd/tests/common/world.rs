@@ -39,6 +39,19 @@ impl World {
         fs::write(etc.join(format!("horcm{instance}.conf")), text).unwrap();
     }
 
+    /// Writes a portal to `etc/horcm.hba`, unless it is there; its place among them.
+    pub fn portal(&self, address: SocketAddr) -> usize {
+        let etc = self.dir.path().join("etc");
+        fs::create_dir_all(&etc).unwrap();
+        let (file, line) = (etc.join("horcm.hba"), address.to_string());
+        let mut text = fs::read_to_string(&file).unwrap_or_default();
+        if !text.lines().any(|known| known == line) {
+            text += &format!("{line}\n");
+            fs::write(file, &text).unwrap();
+        }
+        text.lines().position(|known| known == line).unwrap()
+    }
+
     fn command(&self, instance: u16) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_horcmd"));
         command.env_clear();
