@@ -5,7 +5,7 @@ use std::{net::SocketAddr, process::Command, time::Duration};
 
 use bytes::Bytes;
 use lab::{
-    Lab, Outcome,
+    Carrier, Lab, Outcome,
     conformance::{CONTRADICTIONS, whole},
     lab::{PVOL, SVOL},
     run::run,
@@ -15,8 +15,16 @@ use scsi::{
     task::LunAddress,
 };
 
+lab::on_every_carrier! {
+    pairs_and_guards_change_what_a_logged_in_host_may_do_at_once,
+}
+
 fn start() -> Lab {
-    let mut lab = Lab::new();
+    start_on(Carrier::Ipcmd)
+}
+
+fn start_on(carrier: Carrier) -> Lab {
+    let mut lab = Lab::on(carrier);
     lab.with_hosts();
     lab.init_array().ok();
     lab.start_array();
@@ -131,11 +139,15 @@ async fn write(session: &Session, lun: u16, byte: u8) -> (u8, [u8; 3]) {
     (status, sense)
 }
 
-#[tokio::test]
-async fn pairs_and_guards_change_what_a_logged_in_host_may_do_at_once() {
-    let mut lab = start();
+fn pairs_and_guards_change_what_a_logged_in_host_may_do_at_once(carrier: Carrier) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let mut lab = start_on(carrier);
     lab.start(&[50, 51]).ok();
-    let host = session(&lab).await;
+    runtime.unwrap().block_on(guards_and_pairs(&lab));
+}
+
+async fn guards_and_pairs(lab: &Lab) {
+    let host = session(lab).await;
     // LUN 1 is the P-VOL, LUN 2 the S-VOL.
     assert_eq!((PVOL, SVOL), (18, 19));
     assert_eq!(write(&host, 1, 7).await, GOOD);
@@ -159,12 +171,12 @@ async fn pairs_and_guards_change_what_a_logged_in_host_may_do_at_once() {
     guard("rwd");
     assert_eq!(read(&host, 2).await.0, (2, [7, 0x20, 2]));
     guard("idb");
-    assert_eq!(luns(&lab, "CL2-C"), [0, 1, 3], "the S-VOL is hidden");
+    assert_eq!(luns(lab, "CL2-C"), [0, 1, 3], "the S-VOL is hidden");
     assert_eq!(read(&host, 2).await.0, (2, [5, 0x25, 0]), "LOGICAL UNIT NOT SUPPORTED");
     let (_, _, inquiry) = ask(&host, 2, &[0x12, 0, 0, 0, 96, 0], &[], 96).await;
     assert_eq!(inquiry[0], 0x7f, "no such device");
     guard("");
-    assert_eq!(luns(&lab, "CL2-C"), [0, 1, 2, 3]);
+    assert_eq!(luns(lab, "CL2-C"), [0, 1, 2, 3]);
     assert_eq!(read(&host, 2).await, (GOOD, Bytes::from(vec![9; 512])));
 }
 
