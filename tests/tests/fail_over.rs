@@ -153,18 +153,17 @@ fn one_device_that_two_cables_lead_to_survives_either_and_a_cut_of_its_only_one(
 }
 
 #[test]
-fn a_cable_that_falls_silent_before_the_answer_is_given_up() {
-    let mut paths = Paths::start(BOTH);
-    paths.breaks_once(0, break_at(Moment::Asked, |_| Fate::Stalls), "", "stalled");
-    assert!(paths.in_use().contains("PhysicalDrive3"), "{}", paths.in_use());
-}
-
-#[test]
-fn an_answer_that_is_lost_on_the_way_is_asked_for_again() {
-    side_by_side([Moment::Taken, Moment::Answered], |moment| {
+fn a_cable_that_falls_silent_or_loses_an_answer_is_given_up_after_a_while() {
+    let stalls: fn(usize) -> Fate = |_| Fate::Stalls;
+    let loses: fn(usize) -> Fate = |_| Fate::Lost;
+    let cases = [(Moment::Asked, stalls), (Moment::Taken, loses), (Moment::Answered, loses)];
+    side_by_side(cases, |(moment, how)| {
         let mut paths = Paths::start(BOTH);
-        let place = format!("{moment:?} lost");
-        paths.breaks_once(0, break_at(moment, |_| Fate::Lost), "", &place);
+        let place = format!("{moment:?}, {:?}", how(0));
+        paths.breaks_once(0, break_at(moment, how), "", &place);
+        if how(0) == Fate::Stalls {
+            assert!(paths.in_use().contains("PhysicalDrive3"), "{place}: {}", paths.in_use());
+        }
     });
 }
 
@@ -174,18 +173,21 @@ fn a_daemon_killed_between_order_and_answer_leaves_what_the_array_was_told() {
     side_by_side(moments, |(moment, executed)| {
         let mut paths = Paths::start(Carrier::InBand.device());
         paths.cables[0].rule(break_at(moment, |_| Fate::Stalls));
-        thread::scope(|scope| {
-            let lab = &paths.lab;
-            let command = scope.spawn(|| lab.cci(51, "paircreate -g many -vr -nocopy"));
-            paths.cables[0].wait_for_breaks(1);
-            lab.kill_horcmd(51);
-            assert_ne!(command.join().unwrap().code, Some(0), "nobody can tell how it went");
-        });
+        let mut command = paths.lab.command("paircreate");
+        command.env("HORCMINST", "51").env("HORCC_MRCF", "1");
+        let mut command = command.args(["-g", "many", "-vr", "-nocopy"]).spawn().unwrap();
+        paths.cables[0].wait_for_breaks(1);
+        paths.lab.kill_horcmd(51);
+        // Nobody could tell it how it went.
+        assert_eq!(command.try_wait().unwrap(), None);
+        command.kill().unwrap();
+        command.wait().unwrap();
         paths.cables[0].plug();
         paths.lab.start(&[51]).ok();
-        assert_eq!(paths.carried_out(), executed, "{moment:?}");
+        until("what the array was told is carried out", || paths.carried_out() == executed);
         paths.paired = executed == 1;
         assert_eq!(paths.change(""), 1, "{moment:?}: the next session");
+        assert_eq!(paths.carried_out(), executed + 1, "{moment:?}");
     });
 }
 
