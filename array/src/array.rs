@@ -436,8 +436,13 @@ impl Array {
 
     /// Gives up the snapshot of a full pool that was made first, and puts its pair into PSUE;
     /// false when there is none. Hosts' writes to P-VOLs come before snapshots.
-    pub(crate) fn relieve(&self, pool: u16) -> Result<bool, CciError> {
-        let executed = self.changes();
+    ///
+    /// `_changes` is held since before the pool was found full: who was faster may have made room.
+    pub(crate) fn relieve(
+        &self,
+        _changes: &MutexGuard<'_, Executed>,
+        pool: u16,
+    ) -> Result<bool, CciError> {
         let found = {
             let state = self.state();
             let mut pairs = state
@@ -459,7 +464,6 @@ impl Array {
             pair.primary.ldev,
             pair.secondary.ldev
         );
-        drop(executed);
         Ok(true)
     }
 
@@ -468,10 +472,17 @@ impl Array {
         &self,
         write: impl Fn() -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        match write() {
+            Err(StoreError::Full(_)) => {}
+            done => return done,
+        }
+        // Writes that find the pool full at the same time stand in a row here: what one snapshot
+        // gave may do for all of them.
+        let changes = self.changes();
         loop {
             match write() {
                 Err(StoreError::Full(pool)) => {
-                    if !self.relieve(pool).unwrap_or(false) {
+                    if !self.relieve(&changes, pool).unwrap_or(false) {
                         return Err(StoreError::Full(pool));
                     }
                 }

@@ -93,7 +93,13 @@ fn relieve(array: &Array) -> Result<(), StoreError> {
     for pool in array.pools() {
         let reserve = (pool.pages / RESERVE).max(16);
         let short = || array.pools().iter().any(|now| now.id == pool.id && now.free < reserve);
-        while short() && array.relieve(pool.id).unwrap_or(false) {
+        while short() {
+            let changes = array.changes();
+            // A host's write may have made room meanwhile.
+            if !short() || !array.relieve(&changes, pool.id).unwrap_or(false) {
+                break;
+            }
+            drop(changes);
             while array.store.tidy()? {}
         }
     }

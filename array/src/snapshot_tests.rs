@@ -1,5 +1,7 @@
 //! Thin Image: many snapshots of one P-VOL, and what they do when their pool is short of space.
 
+use std::{cell::Cell, sync::Barrier};
+
 use model::{Code, LdevId, Role};
 use protocol::{
     RequestId,
@@ -8,7 +10,7 @@ use protocol::{
 
 use crate::{
     array::Array,
-    store::{PAGE, disk::Dice},
+    store::{PAGE, StoreError, disk::Dice},
     testing::{TestArray, end, restore, resync, split, target},
 };
 
@@ -155,4 +157,36 @@ fn snapshots_give_way_before_a_write_to_the_pvol_fails() {
     assert!(["PAIR", "PFUL"].contains(&status(&array, 0)), "{}", status(&array, 0));
     assert_eq!(mapped(&array), 1600, "what the snapshot had is free again");
     whole(&array);
+}
+
+#[test]
+fn writes_that_find_the_pool_full_at_once_cost_one_snapshot() {
+    const WRITERS: usize = 8;
+    let array = TestArray::described(
+        "serial = 62496\n[[ldev]]\nldev = 1\nemulation = \"OPEN-V\"\nsize = \"1 MiB\"\n\
+         [[ldev]]\nldev = \"1000-1007\"\nemulation = \"OPEN-V\"\nsize = \"1 MiB\"\n",
+    );
+    for n in 0..8 {
+        run(&array, create(), n).unwrap();
+        run(&array, split(), n).unwrap();
+    }
+    let given_up = || (0..8).filter(|n| status(&array, *n) == "PSUE").count();
+    let together = Barrier::new(WRITERS);
+    let write = || {
+        let met = Cell::new(false);
+        array.making_room(|| {
+            if !met.replace(true) {
+                together.wait();
+                return Err(StoreError::Full(0));
+            }
+            if given_up() == 0 { Err(StoreError::Full(0)) } else { Ok(()) }
+        })
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..WRITERS {
+            scope.spawn(|| write().unwrap());
+        }
+    });
+    assert_eq!(given_up(), 1);
+    assert_eq!(status(&array, 0), "PSUE", "the one that was made first");
 }
