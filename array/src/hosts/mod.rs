@@ -8,6 +8,7 @@
 //! * `medium`: an LDEV as the device server uses it.
 //! * [`portal`]: the targets that hosts find by iSCSI.
 //! * [`queue`]: asynchronous I/O: a queue for each LDEV.
+//! * `steps`: a request of a queue as short steps.
 //! * `reservations`: persistent reservations, kept.
 
 mod access;
@@ -17,4 +18,5 @@ mod medium;
 pub mod portal;
 pub mod queue;
 pub(crate) mod reservations;
+mod steps;
 mod units;

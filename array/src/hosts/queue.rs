@@ -2,8 +2,10 @@
 //!
 //! Requests of a queue begin in the order in which they were submitted, several at a time; they
 //! may end in any order. A flush is *ordered*: it begins when every write submitted before it has
-//! ended, so that it covers them all, and holds nothing up that comes after it. Queues take turns,
-//! so that a busy LDEV does not keep others waiting.
+//! ended, so that it covers them all, and holds nothing up that comes after it.
+//!
+//! A busy LDEV does not keep others waiting: queues take turns, step by step of what is long, and
+//! no queue has all the threads.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,13 +17,15 @@ use bytes::Bytes;
 use model::{CciError, Code, LdevId};
 use tokio::sync::oneshot;
 
-use crate::{
-    array::Array,
-    store::{MAX_IO, StoreError},
-};
+use super::steps::Work;
+use crate::{array::Array, store::StoreError};
 
-/// Requests of one LDEV that are worked on at a time.
-const DEPTH: usize = 8;
+/// Threads that work off the queues of an array: disks like several requests at a time.
+pub const THREADS: usize = 8;
+/// Requests of one LDEV that are worked on at a time. What waits for a disk there, such as
+/// flushes, leaves threads for others.
+const DEPTH: usize = 6;
+const _: () = assert!(DEPTH < THREADS);
 /// Requests of one LDEV that may wait.
 const WAITING: usize = 1024;
 
@@ -53,12 +57,6 @@ pub enum Io {
     },
     /// Makes everything durable that was submitted before.
     Flush,
-}
-
-impl Io {
-    const fn changes(&self) -> bool {
-        matches!(self, Self::Write { .. } | Self::Zero { .. })
-    }
 }
 
 /// What came of a request: what was read, in pieces of up to 1 MiB.
@@ -95,14 +93,17 @@ fn stopped() -> StoreError {
 }
 
 struct Job {
-    io: Io,
+    work: Work,
     done: oneshot::Sender<Outcome>,
 }
 
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Job>,
-    running: usize,
+    /// Those between two of their steps.
+    begun: VecDeque<Job>,
+    /// How many have begun and not ended.
+    open: usize,
     /// Of those, the ones that change something.
     changing: usize,
     /// Whether it stands in line for a thread.
@@ -110,13 +111,28 @@ struct Queue {
 }
 
 impl Queue {
-    /// Whether its next request can begin now.
+    /// Whether the first that waits may begin.
     fn can_begin(&self) -> bool {
-        self.running < DEPTH
-            && self.waiting.front().is_some_and(|next| match next.io {
-                Io::Flush => self.changing == 0,
-                _ => true,
-            })
+        self.open < DEPTH
+            && self
+                .waiting
+                .front()
+                .is_some_and(|next| !next.work.is_ordered() || self.changing == 0)
+    }
+
+    fn has_step(&self) -> bool {
+        !self.begun.is_empty() || self.can_begin()
+    }
+
+    /// The request whose next step is due.
+    fn next(&mut self) -> Option<Job> {
+        if let Some(job) = self.begun.pop_front() {
+            return Some(job);
+        }
+        let job = if self.can_begin() { self.waiting.pop_front() } else { None }?;
+        self.open += 1;
+        self.changing += usize::from(job.work.changes());
+        Some(job)
     }
 }
 
@@ -128,12 +144,12 @@ struct State {
 }
 
 impl State {
-    /// Puts a queue in line if it has a request that can begin; whether it did.
+    /// Puts a queue in line if it has a step that can be done; whether it did.
     fn enlist(&mut self, ldev: LdevId) -> bool {
         let Some(queue) = self.queues.get_mut(&ldev) else {
             return false;
         };
-        if queue.in_line || !queue.can_begin() {
+        if queue.in_line || !queue.has_step() {
             return false;
         }
         queue.in_line = true;
@@ -141,30 +157,30 @@ impl State {
         true
     }
 
-    /// The next request to be carried out.
-    fn begin(&mut self) -> Option<(LdevId, Job)> {
+    /// The request whose next step is to be done.
+    fn next(&mut self) -> Option<(LdevId, Job)> {
         while let Some(ldev) = self.line.pop_front() {
             let queue = self.queues.entry(ldev).or_default();
             queue.in_line = false;
-            if !queue.can_begin() {
-                continue;
+            if let Some(job) = queue.next() {
+                self.enlist(ldev);
+                return Some((ldev, job));
             }
-            let Some(job) = queue.waiting.pop_front() else {
-                continue;
-            };
-            queue.running += 1;
-            queue.changing += usize::from(job.io.changes());
-            self.enlist(ldev);
-            return Some((ldev, job));
         }
         None
     }
 
+    /// A request has further steps.
+    fn go_on(&mut self, ldev: LdevId, job: Job) {
+        self.queues.entry(ldev).or_default().begun.push_back(job);
+        self.enlist(ldev);
+    }
+
     fn end(&mut self, ldev: LdevId, changed: bool) -> bool {
         if let Some(queue) = self.queues.get_mut(&ldev) {
-            queue.running -= 1;
+            queue.open -= 1;
             queue.changing -= usize::from(changed);
-            if queue.running == 0 && queue.waiting.is_empty() && !queue.in_line {
+            if queue.open == 0 && queue.waiting.is_empty() && !queue.in_line {
                 self.queues.remove(&ldev);
                 return false;
             }
@@ -187,21 +203,32 @@ impl Shared {
     fn run(&self) {
         let mut state = self.state();
         loop {
-            if let Some((ldev, job)) = state.begin() {
+            if let Some((ldev, job)) = state.next() {
                 if !state.line.is_empty() {
                     self.work.notify_one();
                 }
                 drop(state);
-                let changed = job.io.changes();
-                let outcome = carry_out(&self.array, ldev, job.io);
+                self.step(ldev, job);
                 state = self.state();
-                state.end(ldev, changed);
-                // Nobody may wait for it any more.
-                let _ = job.done.send(outcome);
             } else if state.stopped {
                 return;
             } else {
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// Does a step of a request.
+    fn step(&self, ldev: LdevId, mut job: Job) {
+        let outcome = job.work.step(&self.array, ldev);
+        let mut state = self.state();
+        match outcome {
+            None => state.go_on(ldev, job),
+            Some(outcome) => {
+                state.end(ldev, job.work.changes());
+                drop(state);
+                // Nobody may wait for it any more.
+                let _ = job.done.send(outcome);
             }
         }
     }
@@ -244,7 +271,7 @@ impl Queues {
                 .cause(format!("{WAITING} requests wait already"))
                 .advice("submit more when some have ended"));
         }
-        queue.waiting.push_back(Job { io, done });
+        queue.waiting.push_back(Job { work: io.into(), done });
         if state.enlist(ldev) {
             self.shared.work.notify_one();
         }
@@ -259,50 +286,6 @@ impl Drop for Queues {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-    }
-}
-
-/// What is written in one step each: pieces are joined, so that no block is written twice where
-/// one ends within it, and what is long is divided.
-fn joined(pieces: &[Bytes]) -> Vec<Bytes> {
-    let mut rest = match pieces {
-        [only] => only.clone(),
-        many => Bytes::from(many.concat()),
-    };
-    let mut steps = Vec::with_capacity(1);
-    while rest.len() > MAX_IO {
-        steps.push(rest.split_to(MAX_IO));
-    }
-    steps.push(rest);
-    steps
-}
-
-fn carry_out(array: &Array, ldev: LdevId, io: Io) -> Outcome {
-    match io {
-        Io::Read { offset, length } => {
-            let (mut at, end) = (offset, offset + length as u64);
-            let mut pieces = Vec::with_capacity(length.div_ceil(MAX_IO));
-            while at < end {
-                let mut piece = vec![0; (end - at).min(MAX_IO as u64) as usize];
-                array.host_read(ldev, at, &mut piece)?;
-                at += piece.len() as u64;
-                pieces.push(piece.into());
-            }
-            Ok(pieces)
-        }
-        Io::Write { offset, pieces, durable } => {
-            let mut at = offset;
-            for piece in joined(&pieces) {
-                array.host_write(ldev, at, &piece)?;
-                at += piece.len() as u64;
-            }
-            if durable {
-                array.store.flush(ldev)?;
-            }
-            Ok(Vec::new())
-        }
-        Io::Zero { offset, length } => array.host_zero(ldev, offset, length).map(|()| Vec::new()),
-        Io::Flush => array.store.flush(ldev).map(|()| Vec::new()),
     }
 }
 
@@ -388,15 +371,57 @@ size = \"8 MiB\"
         submit(1, write(0, 2, false));
         submit(2, read());
         let mut state = queues.shared.state();
-        let mut begun = || state.begin().map(|(ldev, job)| (ldev.get(), job.io.changes()));
+        let mut begun = || state.next().map(|(ldev, job)| (ldev.get(), job.work.changes()));
         assert_eq!(
             [begun(), begun(), begun()],
             [Some((1, true)), Some((2, false)), Some((1, false))]
         );
         assert_eq!(begun(), None, "the flush waits for the write");
         assert!(state.end(ldev(1), true), "now it may begin, though the read still runs");
-        let mut begun = || state.begin().map(|(ldev, job)| (ldev.get(), job.io.changes()));
+        let mut begun = || state.next().map(|(ldev, job)| (ldev.get(), job.work.changes()));
         assert_eq!([begun(), begun(), begun()], [Some((1, false)), Some((1, true)), None]);
+    }
+
+    #[test]
+    fn long_requests_of_one_ldev_leave_others_threads_and_turns() {
+        let queues = idle();
+        let long = Io::Read { offset: 0, length: 4 << 20 };
+        let mut first = queues.submit(ldev(1), long).unwrap().0;
+        let mut short = queues.submit(ldev(2), Io::Read { offset: 0, length: 512 }).unwrap().0;
+        let step = || {
+            let (ldev, job) = queues.shared.state().next().unwrap();
+            queues.shared.step(ldev, job);
+        };
+        step();
+        step();
+        assert!(short.try_recv().is_ok_and(|read| read.is_ok()), "its turn came");
+        assert!(first.try_recv().is_err(), "there are three steps more");
+        (0..3).for_each(|_| step());
+        assert_eq!(first.try_recv().unwrap().unwrap().len(), 4);
+
+        for _ in 0..THREADS {
+            drop(queues.submit(ldev(1), Io::Flush).unwrap());
+        }
+        drop(queues.submit(ldev(2), Io::Flush).unwrap());
+        let taken = || queues.shared.state().next().map(|(ldev, _)| ldev.get());
+        let taken: Vec<_> = std::iter::from_fn(taken).collect();
+        assert!(taken.len() <= THREADS, "none is left waiting but those of LDEV 1");
+        assert!(taken.contains(&2) && taken.iter().filter(|n| **n == 1).count() < THREADS);
+    }
+
+    #[test]
+    fn a_flush_waits_for_every_step_of_a_write() {
+        let queues = idle();
+        let pieces = vec![vec![7; 3 << 20].into()];
+        let mut write = queues.submit(ldev(1), Io::Write { offset: 0, pieces, durable: false });
+        drop(queues.submit(ldev(1), Io::Flush).unwrap());
+        for _ in 0..3 {
+            let (ldev, job) = queues.shared.state().next().unwrap();
+            assert!(job.work.changes() && queues.shared.state().next().is_none());
+            queues.shared.step(ldev, job);
+        }
+        assert!(write.as_mut().unwrap().0.try_recv().unwrap().is_ok());
+        assert!(queues.shared.state().next().is_some_and(|(_, job)| job.work.is_ordered()));
     }
 
     #[test]

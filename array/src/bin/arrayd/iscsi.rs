@@ -10,13 +10,13 @@ use std::{
 
 use array::{
     Array,
-    hosts::{portal::Hosts, queue::Queues},
+    hosts::{
+        portal::Hosts,
+        queue::{Queues, THREADS},
+    },
 };
 use scsi::iscsi::{Limits, Portal};
 use tokio::{net::TcpListener, sync::oneshot};
-
-/// Threads that work off hosts' I/O: disks like several requests at a time.
-const IO_THREADS: usize = 8;
 
 /// A portal that serves; stopped, it lets hosts know and ends what they submitted.
 pub struct Served {
@@ -28,7 +28,7 @@ pub struct Served {
 impl Served {
     /// Serves the ports of an array at an address.
     pub fn start(array: &Arc<Array>, address: SocketAddr) -> io::Result<Self> {
-        let queues = Arc::new(Queues::start(Arc::clone(array), IO_THREADS)?);
+        let queues = Arc::new(Queues::start(Arc::clone(array), THREADS)?);
         let hosts = Arc::new(Hosts::new(array, queues)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
