@@ -1,5 +1,7 @@
 //! Orders that only ask, and the way of any order from bytes to bytes.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use model::{CciError, Code, LdevId, MuNumber};
 use protocol::{
     Kind, RequestId, codec,
@@ -8,14 +10,33 @@ use protocol::{
     },
 };
 
-use crate::{array::Array, pairs::pair::MIRRORS};
+use crate::{array::Array, pairs::pair::MIRRORS, store::message};
 
 /// Bytes of an answer that a scan leaves for everything but its rows.
 const SCAN_FRAME: usize = 24;
 
-/// Carries out an encoded order and encodes the answer, which fits `room` bytes.
+/// Carries out an encoded order and encodes the answer, which fits `room` bytes. A panic ends that
+/// order alone.
 #[must_use]
 pub fn carry_out(array: &Array, id: RequestId, kind: Kind, body: &[u8], room: usize) -> Vec<u8> {
+    let carried = catch_unwind(AssertUnwindSafe(|| answer_within(array, id, kind, body, room)));
+    carried.unwrap_or_else(|panic| {
+        log::error!("order {id} ended in a panic: {}", message(&*panic));
+        unanswered()
+    })
+}
+
+/// The encoded answer to an order that arrayd could not carry to its end.
+#[must_use]
+pub fn unanswered() -> Vec<u8> {
+    let answer: OrderAnswer = Err(CciError::new(Code::ExCmdrje)
+        .cause("the order met an error of arrayd itself")
+        .advice("see the log of arrayd, and start it again; then ask how the pairs stand")
+        .into());
+    codec::encode(&answer)
+}
+
+fn answer_within(array: &Array, id: RequestId, kind: Kind, body: &[u8], room: usize) -> Vec<u8> {
     let answer = match codec::decode::<Order>(body) {
         // What only asks is answered where nothing may wait for a disk.
         Ok(order) if order.mutates() && kind == Kind::Read => Err(CciError::new(Code::ExUnwcod)

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -24,56 +24,85 @@ use crate::{array::Array, orders, store::MAX_IO};
 /// not ask again and again.
 const HOLD: Duration = Duration::from_millis(200);
 
-/// The mailbox of one command device.
+/// The mailbox of one command device. Dropped, it carries out first what it has taken.
 pub(super) struct Mailbox {
+    slots: Arc<Slots>,
+    /// Orders that change something, one after the other; until it is dropped.
+    changes: Option<mpsc::Sender<Incoming>>,
+    worker: Option<JoinHandle<()>>,
+}
+
+/// What hosts read and write, and the array that answers.
+struct Slots {
     array: Arc<Array>,
     ldev: LdevId,
     device: Mutex<Device>,
     /// Told whenever an answer has come.
     answered: Notify,
-    /// Orders that change something, one after the other.
-    changes: mpsc::Sender<Incoming>,
 }
 
 impl Mailbox {
-    /// A mailbox, and the thread that carries its changes out. The thread ends with it.
+    /// A mailbox, and the thread that carries its changes out.
     pub(super) fn start(array: Arc<Array>, ldev: LdevId) -> std::io::Result<Arc<Self>> {
         let bytes = array.ldev(ldev).map_or(0, |ldev| ldev.size.bytes());
         let (serial, slots) = (array.head().serial.get(), layout::slots(bytes));
         let plate = Plate { slots, serial, ldev: ldev.get() };
+        let (device, answered) = (Mutex::new(Device::new(plate)), Notify::new());
+        let slots = Arc::new(Slots { array, ldev, device, answered });
         let (changes, queue) = mpsc::channel::<Incoming>();
-        let device = Mutex::new(Device::new(plate));
-        let this = Arc::new(Self { array, ldev, device, answered: Notify::new(), changes });
-        let weak = Arc::downgrade(&this);
-        thread::Builder::new().name("mailbox".into()).spawn(move || {
-            for order in queue {
-                let Some(mailbox) = weak.upgrade() else { return };
-                mailbox.execute(&order);
-            }
+        let worker = thread::Builder::new().name("mailbox".into()).spawn({
+            let slots = Arc::clone(&slots);
+            move || queue.into_iter().for_each(|order| slots.execute(&order))
         })?;
-        Ok(this)
+        Ok(Arc::new(Self { slots, changes: Some(changes), worker: Some(worker) }))
     }
 
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), NoMailbox> {
+        let orders = self.slots.device().write(Instant::now(), offset, data)?;
+        for order in orders {
+            match order.kind {
+                // From memory, so that a status never waits for a disk.
+                Kind::Read => self.slots.execute(&order),
+                Kind::Change => self.change(order),
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&self, order: Incoming) {
+        let unsent = match &self.changes {
+            Some(changes) => changes.send(order).err().map(|mpsc::SendError(order)| order),
+            None => Some(order),
+        };
+        if let Some(order) = unsent {
+            log::error!("change {} came when no more are carried out", order.id);
+            self.slots.answer(&order, orders::unanswered());
+        }
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        self.changes = None;
+        if let Some(Err(_)) = self.worker.take().map(JoinHandle::join) {
+            log::error!("LDEV {}: the thread of its mailbox had panicked", self.slots.ldev);
+        }
+    }
+}
+
+impl Slots {
     fn device(&self) -> MutexGuard<'_, Device> {
         self.device.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn execute(&self, order: &Incoming) {
         let answer = orders::carry_out(&self.array, order.id, order.kind, &order.body, order.room);
-        self.device().answer(order.slot, order.id, answer);
-        self.answered.notify_waiters();
+        self.answer(order, answer);
     }
 
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), NoMailbox> {
-        let orders = self.device().write(Instant::now(), offset, data)?;
-        for order in orders {
-            match order.kind {
-                // From memory, so that a status never waits for a disk.
-                Kind::Read => self.execute(&order),
-                Kind::Change => drop(self.changes.send(order)),
-            }
-        }
-        Ok(())
+    fn answer(&self, order: &Incoming, answer: Vec<u8>) {
+        self.device().answer(order.slot, order.id, answer);
+        self.answered.notify_waiters();
     }
 
     /// Waits a while for the answer that a read is about.
@@ -109,23 +138,23 @@ pub(super) struct MailboxMedium(pub(super) Arc<Mailbox>);
 
 impl Medium for MailboxMedium {
     fn identity(&self) -> Identity {
-        Identity { thin: false, ..super::medium::identity(&self.0.array, self.0.ldev) }
+        Identity { thin: false, ..super::medium::identity(&self.0.slots.array, self.0.slots.ldev) }
     }
 
     fn blocks(&self) -> u64 {
-        self.0.array.ldev(self.0.ldev).map_or(0, |ldev| ldev.size.0)
+        self.0.slots.array.ldev(self.0.slots.ldev).map_or(0, |ldev| ldev.size.0)
     }
 
     fn access(&self) -> Access {
-        self.0.array.command_device_access(self.0.ldev)
+        self.0.slots.array.command_device_access(self.0.slots.ldev)
     }
 
     fn read(&self, lba: u64, blocks: u32) -> Pending<Vec<Bytes>> {
         let mailbox = Arc::clone(&self.0);
         let (offset, length) = (lba * u64::from(BLOCK), blocks as usize * BLOCK as usize);
         Box::pin(async move {
-            mailbox.await_answer(offset, length).await;
-            Ok(mailbox.read(offset, length))
+            mailbox.slots.await_answer(offset, length).await;
+            Ok(mailbox.slots.read(offset, length))
         })
     }
 
@@ -153,11 +182,11 @@ impl Medium for MailboxMedium {
     }
 
     fn kept(&self) -> Vec<u8> {
-        self.0.array.reservations(self.0.ldev)
+        self.0.slots.array.reservations(self.0.slots.ldev)
     }
 
     fn keep(&self, reservations: Vec<u8>) -> Pending<()> {
-        let kept = self.0.array.keep_reservations(self.0.ldev, reservations);
+        let kept = self.0.slots.array.keep_reservations(self.0.slots.ldev, reservations);
         Box::pin(async move { kept.map_err(|_| Failure::Broken) })
     }
 }
@@ -174,6 +203,10 @@ mod tests {
 
     use super::*;
     use crate::testing::{TestArray, create, ldev, target};
+
+    fn start(array: &TestArray) -> Arc<Mailbox> {
+        Mailbox::start(Arc::clone(&array.array), ldev(16)).unwrap()
+    }
 
     struct Path(MailboxMedium);
 
@@ -193,7 +226,7 @@ mod tests {
     #[tokio::test]
     async fn orders_are_carried_out_through_the_blocks_of_the_command_device() {
         let array = TestArray::new();
-        let mailbox = Mailbox::start(Arc::clone(&array.array), ldev(16)).unwrap();
+        let mailbox = start(&array);
         let host = host::Mailbox::new(Path(MailboxMedium(mailbox)));
         let plate = host.plate().await.unwrap();
         assert_eq!((plate.serial, plate.ldev, plate.slots), (62_496, 16, 7));
@@ -216,10 +249,50 @@ mod tests {
         assert!(call(Kind::Change, &refused).await.is_err(), "the sizes differ");
     }
 
+    /// A mailbox whose thread has ended.
+    fn dead(array: &TestArray) -> Arc<Mailbox> {
+        let mut mailbox = Arc::into_inner(start(array)).unwrap();
+        mailbox.changes = Some(mpsc::channel().0);
+        mailbox.worker.take().unwrap().join().unwrap();
+        Arc::new(mailbox)
+    }
+
+    #[tokio::test]
+    async fn a_change_that_nobody_carries_out_is_answered_with_an_error() {
+        let array = TestArray::new();
+        let host = host::Mailbox::new(Path(MailboxMedium(dead(&array))));
+        let change = Order::Change { change: create(), pairs: vec![target(17, 0, Some(18))] };
+        let (id, patience) = (RequestId::random(), Duration::from_secs(10));
+        let answer = host.call(id, Kind::Change, &codec::encode(&change), patience).await;
+        let answer = codec::decode::<OrderAnswer>(&answer.expect("it is answered")).unwrap();
+        assert_eq!(answer.unwrap_err().error.code, model::Code::ExCmdrje);
+    }
+
+    #[test]
+    fn a_mailbox_ends_when_it_has_carried_out_what_it_took() {
+        let array = TestArray::new();
+        let mailbox = start(&array);
+        let slots = Arc::downgrade(&mailbox.slots);
+        let changes = array.array.changes();
+        let order = Order::Change { change: create(), pairs: vec![target(17, 0, Some(18))] };
+        mailbox.change(Incoming {
+            slot: 0,
+            id: RequestId::random(),
+            kind: Kind::Change,
+            body: codec::encode(&order),
+            room: 1000,
+        });
+        let ending = thread::spawn(move || drop(mailbox));
+        drop(changes);
+        ending.join().unwrap();
+        assert!(slots.upgrade().is_none(), "its thread is gone");
+        assert_ne!(array.state(17, 0), "SMPL");
+    }
+
     #[tokio::test]
     async fn what_is_no_slot_takes_no_writes() {
         let array = TestArray::new();
-        let mailbox = Mailbox::start(Arc::clone(&array.array), ldev(16)).unwrap();
+        let mailbox = start(&array);
         let medium = MailboxMedium(mailbox);
         let write = medium.write(0, vec![vec![1; 4096].into()], false).await;
         assert_eq!(write, Err(Failure::Unwritable));

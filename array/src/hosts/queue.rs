@@ -9,6 +9,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
 };
@@ -18,7 +19,10 @@ use model::{CciError, Code, LdevId};
 use tokio::sync::oneshot;
 
 use super::steps::Work;
-use crate::{array::Array, store::StoreError};
+use crate::{
+    array::Array,
+    store::{StoreError, message},
+};
 
 /// Threads that work off the queues of an array: disks like several requests at a time.
 pub const THREADS: usize = 8;
@@ -218,9 +222,13 @@ impl Shared {
         }
     }
 
-    /// Does a step of a request.
+    /// Does a step of a request. A panic ends that request alone.
     fn step(&self, ldev: LdevId, mut job: Job) {
-        let outcome = job.work.step(&self.array, ldev);
+        let step = || job.work.step(&self.array, ldev);
+        let outcome = catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| {
+            log::error!("LDEV {ldev}: a request of a host ended in a panic: {}", message(&*panic));
+            Some(Err(StoreError::Panicked))
+        });
         let mut state = self.state();
         match outcome {
             None => state.go_on(ldev, job),
@@ -291,10 +299,12 @@ impl Drop for Queues {
 
 #[cfg(test)]
 mod tests {
+    use std::{io, path::Path};
+
     use super::*;
     use crate::{
         clock::SystemClock,
-        store::disk::{Loss, Recorder},
+        store::disk::{Disk, Loss, Media, Memory, Recorder},
     };
 
     const TOML: &str = "
@@ -422,6 +432,73 @@ size = \"8 MiB\"
         }
         assert!(write.as_mut().unwrap().0.try_recv().unwrap().is_ok());
         assert!(queues.shared.state().next().is_some_and(|(_, job)| job.work.is_ordered()));
+    }
+
+    /// Disks in memory; a write of this byte to any of them panics.
+    struct Traps(Memory, u8);
+
+    #[derive(Debug)]
+    struct Trap(Arc<dyn Disk>, u8);
+
+    impl Media for Traps {
+        fn create(&self, path: &Path) -> io::Result<Arc<dyn Disk>> {
+            Ok(Arc::new(Trap(self.0.create(path)?, self.1)))
+        }
+
+        fn open(&self, path: &Path) -> io::Result<Arc<dyn Disk>> {
+            Ok(Arc::new(Trap(self.0.open(path)?, self.1)))
+        }
+    }
+
+    impl Disk for Trap {
+        fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+            self.0.read(offset, buffer)
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            assert!(data.iter().any(|byte| *byte != self.1), "a trap of the test");
+            self.0.write(offset, data)
+        }
+
+        fn flush(&self) -> io::Result<()> {
+            self.0.flush()
+        }
+
+        fn size(&self) -> io::Result<u64> {
+            self.0.size()
+        }
+
+        fn set_len(&self, length: u64) -> io::Result<()> {
+            self.0.set_len(length)
+        }
+
+        fn reserve(&self, offset: u64, length: u64) -> io::Result<()> {
+            self.0.reserve(offset, length)
+        }
+
+        fn discard(&self, offset: u64, length: u64) -> io::Result<()> {
+            self.0.discard(offset, length)
+        }
+    }
+
+    #[test]
+    fn a_request_that_panics_is_answered_and_those_behind_it_go_on() {
+        let media = Traps(Memory::default(), 13);
+        let inventory = crate::config::parse(TOML).unwrap();
+        Array::create_on(&media, "a".as_ref(), &inventory).unwrap();
+        let array = Array::open_on(Arc::new(media), "a".as_ref(), Box::new(SystemClock)).unwrap();
+        let queues = Queues::start(Arc::new(array), 2).unwrap();
+        let write = |byte| {
+            let pieces = vec![vec![byte; 4096].into()];
+            queues.submit(ldev(1), Io::Write { offset: 0, pieces, durable: false }).unwrap()
+        };
+        for _ in 0..DEPTH + 1 {
+            assert!(matches!(write(13).wait(), Err(StoreError::Panicked)));
+        }
+        write(7).wait().unwrap();
+        queues.submit(ldev(1), Io::Flush).unwrap().wait().unwrap();
+        let read = Io::Read { offset: 0, length: 4096 };
+        assert_eq!(queues.submit(ldev(1), read).unwrap().wait().unwrap().concat(), [7; 4096]);
     }
 
     #[test]

@@ -85,6 +85,9 @@ pub enum StoreError {
     /// An earlier failure of the disk left it unknown what is durable.
     #[error("no more changes are taken since the disk failed: {0}")]
     Failed(String),
+    /// A request met an error of the program.
+    #[error("the request ended in an error of arrayd itself")]
+    Panicked,
     /// A volume's bytes are still on their way from another pool.
     #[error("LDEV {0} still takes bytes from another pool")]
     Busy(LdevId),

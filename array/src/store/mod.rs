@@ -54,7 +54,6 @@ mod volume;
 
 use model::LdevId;
 
-pub(crate) use self::data::is_zero;
 pub use self::{
     change::SplitTimes,
     check::{Finding, Progress, Report},
@@ -66,6 +65,7 @@ pub use self::{
     records::{Records, Row, Table, quiet_contained_panics},
     repair::{Repaired, repair},
 };
+pub(crate) use self::{data::is_zero, records::message};
 
 /// Names a link, and the pair it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -640,7 +640,8 @@ fn contain<T>(path: &Path, work: impl FnOnce() -> Result<T, StoreError>) -> Resu
     })
 }
 
-fn message(panic: &(dyn Any + Send)) -> &dyn Display {
+/// What a panic says.
+pub(crate) fn message(panic: &(dyn Any + Send)) -> &dyn Display {
     if let Some(text) = panic.downcast_ref::<String>() {
         text
     } else if let Some(text) = panic.downcast_ref::<&str>() {

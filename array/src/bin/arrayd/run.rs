@@ -124,7 +124,12 @@ async fn serve(
         tokio::select! {
             incoming = endpoint.next() => match incoming.kind {
                 Kind::Read => answer(array, incoming),
-                Kind::Change => drop(changes.send(incoming)),
+                Kind::Change => {
+                    if let Err(mpsc::SendError(incoming)) = changes.send(incoming) {
+                        log::error!("change {} came when no more are carried out", incoming.id);
+                        incoming.answer(orders::unanswered());
+                    }
+                }
             },
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
