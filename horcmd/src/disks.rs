@@ -8,6 +8,8 @@ use std::{
 use scsi::hba::{self, Disk, Portal};
 use tokio::{sync::Mutex, task::JoinSet};
 
+use crate::in_band::blocking;
+
 /// What is searched for disks: those of the built-in initiator. Clones share what they know.
 #[derive(Debug, Clone)]
 pub struct Disks {
@@ -47,7 +49,9 @@ impl Disks {
     /// Why there is not a single disk, in words.
     pub async fn find(&self) -> Result<Vec<Behind>, String> {
         let file = self.hba.display();
-        let text = std::fs::read_to_string(&self.hba).map_err(|e| format!("{file}: {e}"))?;
+        let read = std::fs::read_to_string::<PathBuf>;
+        let path = self.hba.clone();
+        let text = blocking(move || read(path)).await.map_err(|e| format!("{file}: {e}"))?;
         let portals = hba::conf::parse(&text).map_err(|e| format!("{file}: {e}"))?;
         let mut asked = JoinSet::new();
         for (n, portal) in portals.into_iter().enumerate() {

@@ -125,7 +125,7 @@ impl InBand {
 
 async fn find(device: &CommandDevice, disks: &Disks) -> Result<BlockPath, String> {
     match device {
-        CommandDevice::Path(path) => BlockPath::open(Path::new(path)).map_err(|e| e.to_string()),
+        CommandDevice::Path(path) => BlockPath::open(path).await.map_err(|e| e.to_string()),
         CommandDevice::PhysicalDrive(number) => {
             let found = disks.find().await?;
             let numbered: Vec<Disk> = found.into_iter().flat_map(|behind| behind.disks).collect();
@@ -194,23 +194,29 @@ async fn among_drives(wanted: &Wanted, disks: &Disks) -> Result<BlockPath, Strin
 async fn among_files(wanted: &Wanted, hint: &str) -> Result<BlockPath, String> {
     let (folder, start) = hint.rsplit_once('/').unwrap_or((".", hint));
     let folder = if folder.is_empty() { "/" } else { folder };
-    let listed = std::fs::read_dir(folder).map_err(|error| format!("{folder}: {error}"))?;
-    let mut paths: Vec<PathBuf> = listed
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(start)))
-        .collect();
-    paths.sort_unstable();
-    for path in paths {
-        let Ok(blocks) = BlockPath::open(&path) else { continue };
+    let (place, beginning) = (folder.to_owned(), start.to_owned());
+    let listed = blocking(move || list(&place, &beginning)).await;
+    for path in listed.map_err(|error| format!("{folder}: {error}"))? {
+        let Ok(blocks) = BlockPath::open(&path).await else { continue };
         let mailbox = Mailbox::new(blocks);
         match mailbox.plate().await {
             Ok(plate) if wanted.is(plate.serial, plate.ldev) => {
-                return BlockPath::open(&path).map_err(|error| error.to_string());
+                return BlockPath::open(&path).await.map_err(|error| error.to_string());
             }
             _ => {}
         }
     }
     Err(format!("no disk at {hint} is that command device"))
+}
+
+/// What lies in a directory and begins so, in order.
+fn list(folder: &str, start: &str) -> io::Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(start)))
+        .collect();
+    paths.sort_unstable();
+    Ok(paths)
 }
 
 /// The blocks of a disk.
@@ -224,7 +230,12 @@ impl BlockPath {
     /// Opens a file or block device past the page cache, which would show yesterday's answers; where
     /// the file system cannot do that, it keeps none of what others write, or the file is none of
     /// an array.
-    fn open(path: &Path) -> io::Result<Self> {
+    async fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        let path = path.as_ref().to_owned();
+        blocking(move || Self::open_now(&path)).await
+    }
+
+    fn open_now(path: &Path) -> io::Result<Self> {
         // Opening a tape or a watchdog would do something.
         let kind = std::fs::metadata(path)?.file_type();
         if !kind.is_file() && !kind.is_block_device() {
@@ -281,7 +292,7 @@ impl Blocks for BlockPath {
 }
 
 /// Waits for a disk where that keeps nobody else waiting.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     act: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(act).await.map_err(io::Error::other)?
@@ -289,6 +300,8 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Poll};
+
     use protocol::mailbox::device::Device;
 
     use super::*;
@@ -316,6 +329,37 @@ mod tests {
         assert!(other.unwrap_err().contains("is that command device"));
         let none = find(&CommandDevice::PhysicalDrive(0), &disks).await.unwrap_err();
         assert!(none.contains("horcm.hba"), "{none}");
+    }
+
+    #[test]
+    fn a_search_keeps_nobody_waiting_for_a_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        std::fs::write(&path, vec![0; 1 << 20]).unwrap();
+        let disks = Disks::listed_in(dir.path().join("horcm.hba"));
+        std::fs::write(&disks.hba, "").unwrap();
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+        // The one thread that may wait for disks does.
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let waiting = runtime.spawn_blocking(move || held.recv());
+        let hint = format!(r"\\.\CMD-62496-16:{}", path.display());
+        let devices = [
+            CommandDevice::Path(path.display().to_string()),
+            CommandDevice::PhysicalDrive(0),
+            hint.parse().unwrap(),
+        ];
+        runtime.block_on(async {
+            for device in &devices {
+                let mut found = std::pin::pin!(find(device, &disks));
+                let poll = |context: &mut Context<'_>| {
+                    Poll::Ready(found.as_mut().poll(context).is_pending())
+                };
+                assert!(std::future::poll_fn(poll).await, "{device} is searched for elsewhere");
+            }
+        });
+        release.send(()).unwrap();
+        runtime.block_on(waiting).unwrap().unwrap();
     }
 
     #[tokio::test]
