@@ -28,6 +28,7 @@ use crate::{
     executed::Executed,
     guards::GuardRecord,
     hosts::{
+        Writers,
         groups::{HostGroup, Portal},
         reservations::{self, Reservations},
     },
@@ -52,6 +53,7 @@ pub struct Array {
     pub(crate) keeper: Keeper,
     portal: Option<Portal>,
     groups: Vec<HostGroup>,
+    pub(crate) writers: Writers,
     pub(crate) epoch: AtomicU64,
     state: RwLock<State>,
     changes: Mutex<Executed>,
@@ -147,6 +149,7 @@ impl Array {
         let store = PoolStore::open(records, media, dir, volumes, links)?;
         Ok(Self {
             head: inventory.head,
+            writers: Writers::new(inventory.ldevs.keys().copied()),
             ldevs: inventory.ldevs,
             ports: Ports::new(inventory.paths),
             store: Box::new(store),
@@ -593,6 +596,8 @@ impl Array {
         }));
         self.commit(&Batch { rows, ..Batch::default() })?;
         self.state_mut().guards.extend(records);
+        // What was allowed before the guard has landed when the order is answered.
+        ldevs.iter().for_each(|ldev| self.writers.wait(*ldev));
         executed.add(id, &answer);
         log::info!("carried out change {id}: guard of {} LDEVs: {guard:?}", ldevs.len());
         answer

@@ -1,6 +1,6 @@
 //! What the tests of several files share: a small array in a directory of its own.
 
-use std::{path::Path, sync::Arc};
+use std::{fmt, io, path::Path, sync::Arc};
 
 use model::{LdevId, MuNumber, PairEnd, Serial, VolumeId};
 use protocol::{
@@ -17,7 +17,7 @@ use crate::{
     config,
     copier::Stepped,
     directory::Directory,
-    store::disk::{Faulty, Files, Media, Memory},
+    store::disk::{Disk, Faulty, Files, Media, Memory},
 };
 
 pub(crate) const SERIAL: u32 = 62_496;
@@ -89,6 +89,12 @@ impl TestArray {
     /// An array on other disks, with nothing of the file system.
     pub(crate) fn opened(media: Arc<dyn Media>) -> Array {
         Array::open_on(media, "a".as_ref(), Box::new(SystemClock)).unwrap()
+    }
+
+    /// The small array, on such disks.
+    pub(crate) fn hooked(media: Hooked) -> Array {
+        Array::create_on(&media, "a".as_ref(), &config::parse(TOML).unwrap()).unwrap();
+        Self::opened(Arc::new(media))
     }
 
     pub(crate) fn with_clock(clock: Box<dyn Clock>) -> Self {
@@ -205,4 +211,74 @@ pub(crate) fn resync() -> PairChange {
 
 pub(crate) fn restore() -> PairChange {
     PairChange::Resync(ResyncOptions { restore: true, ..ResyncOptions::default() })
+}
+
+/// Disks in memory that do something before each write.
+pub(crate) struct Hooked {
+    below: Memory,
+    before: Hook,
+}
+
+type Hook = Arc<dyn Fn(&[u8]) + Send + Sync>;
+
+impl Hooked {
+    pub(crate) fn new(before: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
+        Self { below: Memory::default(), before: Arc::new(before) }
+    }
+
+    fn hook(&self, disk: Arc<dyn Disk>) -> Arc<dyn Disk> {
+        Arc::new(HookedDisk { disk, before: Arc::clone(&self.before) })
+    }
+}
+
+impl Media for Hooked {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn Disk>> {
+        Ok(self.hook(self.below.create(path)?))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn Disk>> {
+        Ok(self.hook(self.below.open(path)?))
+    }
+}
+
+struct HookedDisk {
+    disk: Arc<dyn Disk>,
+    before: Hook,
+}
+
+impl fmt::Debug for HookedDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.disk.fmt(f)
+    }
+}
+
+impl Disk for HookedDisk {
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.disk.read(offset, buffer)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        (self.before)(data);
+        self.disk.write(offset, data)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.disk.flush()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.disk.size()
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.disk.set_len(length)
+    }
+
+    fn reserve(&self, offset: u64, length: u64) -> io::Result<()> {
+        self.disk.reserve(offset, length)
+    }
+
+    fn discard(&self, offset: u64, length: u64) -> io::Result<()> {
+        self.disk.discard(offset, length)
+    }
 }

@@ -1,6 +1,9 @@
 //! What hosts may do with an LDEV now, and their I/O within that.
 
-use std::sync::atomic::Ordering;
+use std::{
+    collections::HashMap,
+    sync::{PoisonError, RwLock, RwLockReadGuard, atomic::Ordering},
+};
 
 use model::LdevId;
 use scsi::medium::Access;
@@ -10,6 +13,29 @@ use crate::{
     pairs::Phase,
     store::{Content, StoreError},
 };
+
+/// Hosts' writes that are under way, by LDEV. A write is inside from before it asks whether it may
+/// until it has ended, so that who changes the answer can wait for those that had the old one.
+pub(crate) struct Writers(HashMap<LdevId, RwLock<()>>);
+
+impl Writers {
+    /// Of these LDEVs; nobody is inside.
+    pub fn new(ldevs: impl Iterator<Item = LdevId>) -> Self {
+        Self(ldevs.map(|ldev| (ldev, RwLock::default())).collect())
+    }
+
+    fn enter(&self, ldev: LdevId) -> Option<RwLockReadGuard<'_, ()>> {
+        let inside = self.0.get(&ldev)?;
+        Some(inside.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until those have left that are inside now.
+    pub fn wait(&self, ldev: LdevId) {
+        if let Some(inside) = self.0.get(&ldev) {
+            drop(inside.write().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
 
 impl Array {
     /// A number that grows whenever [`Array::access`] may answer otherwise than before.
@@ -79,11 +105,13 @@ impl Array {
         offset: u64,
         data: &[u8],
     ) -> Result<(), StoreError> {
-        self.check_access(ldev)?;
-        self.making_room(|| self.store.write(ldev, offset, data))
+        self.making_room(|| {
+            let _inside = self.enter(ldev)?;
+            self.store.write(ldev, offset, data)
+        })
     }
 
-    /// Makes zeros for a host.
+    /// Makes zeros for a host, of few enough bytes that a guard may wait for it.
     ///
     /// # Errors
     /// Those of [`Array::host_write`].
@@ -93,17 +121,28 @@ impl Array {
         offset: u64,
         length: u64,
     ) -> Result<(), StoreError> {
-        self.check_access(ldev)?;
-        self.making_room(|| self.store.zero(ldev, offset, length))
+        self.making_room(|| {
+            let _inside = self.enter(ldev)?;
+            self.store.zero(ldev, offset, length)
+        })
     }
 
-    fn check_access(&self, ldev: LdevId) -> Result<(), StoreError> {
-        if self.access(ldev).unwritable { Err(StoreError::Protected(ldev)) } else { Ok(()) }
+    /// Begins a write of a host, if it may. It never waits for an order while it is inside, since
+    /// orders wait for it.
+    fn enter(&self, ldev: LdevId) -> Result<Option<RwLockReadGuard<'_, ()>>, StoreError> {
+        let inside = self.writers.enter(ldev);
+        if self.access(ldev).unwritable { Err(StoreError::Protected(ldev)) } else { Ok(inside) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::{Mutex, mpsc},
+        thread,
+        time::Duration,
+    };
+
     use model::{Guard, GuardType};
     use protocol::{
         RequestId,
@@ -111,7 +150,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::testing::{TestArray, ldev, quick_split};
+    use crate::testing::{Hooked, TestArray, ldev, quick_split};
 
     const OPEN: Access =
         Access { hidden: false, sizeless: false, unreadable: false, unwritable: false };
@@ -142,6 +181,41 @@ mod tests {
             assert_eq!(array.host_write(ldev(17), 0, &[0; 512]).is_err(), unwritable, "{kind:?}");
             assert_eq!(array.host_zero(ldev(17), 0, 512).is_err(), unwritable, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn no_write_lands_after_the_order_that_forbids_it_was_answered() {
+        let (begun, begins) = mpsc::channel();
+        let (release, released) = mpsc::channel();
+        let released = Mutex::new(released);
+        let media = Hooked::new(move |data| {
+            if data.iter().all(|byte| *byte == 9) {
+                begun.send(()).unwrap();
+                released.lock().unwrap().recv().unwrap();
+            }
+        });
+        let array = TestArray::hooked(media);
+        let (answered, answer) = mpsc::channel();
+        thread::scope(|scope| {
+            let write = scope.spawn(|| array.host_write(ldev(17), 0, &[9; 4096]));
+            begins.recv().unwrap();
+            scope.spawn(|| {
+                let guard = Guard::of(GuardType::Wtd);
+                let guard = Order::SetGuard { ldevs: vec![ldev(17)], guard, retention_days: None };
+                array.execute(RequestId::random(), &guard).unwrap();
+                answered.send(()).unwrap();
+            });
+            while !array.access(ldev(17)).unwritable {
+                thread::yield_now();
+            }
+            let early = answer.recv_timeout(Duration::from_millis(300));
+            assert!(early.is_err(), "answered, and the write is still to come");
+            release.send(()).unwrap();
+            write.join().unwrap().unwrap();
+            answer.recv().unwrap();
+        });
+        let refused = array.host_write(ldev(17), 0, &[8; 4096]);
+        assert!(matches!(refused, Err(StoreError::Protected(_))));
     }
 
     #[test]

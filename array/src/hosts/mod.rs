@@ -20,3 +20,5 @@ pub mod queue;
 pub(crate) mod reservations;
 mod steps;
 mod units;
+
+pub(crate) use self::access::Writers;

@@ -299,12 +299,11 @@ impl Drop for Queues {
 
 #[cfg(test)]
 mod tests {
-    use std::{io, path::Path};
-
     use super::*;
     use crate::{
         clock::SystemClock,
-        store::disk::{Disk, Loss, Media, Memory, Recorder},
+        store::disk::{Loss, Recorder},
+        testing::{Hooked, TestArray},
     };
 
     const TOML: &str = "
@@ -434,71 +433,22 @@ size = \"8 MiB\"
         assert!(queues.shared.state().next().is_some_and(|(_, job)| job.work.is_ordered()));
     }
 
-    /// Disks in memory; a write of this byte to any of them panics.
-    struct Traps(Memory, u8);
-
-    #[derive(Debug)]
-    struct Trap(Arc<dyn Disk>, u8);
-
-    impl Media for Traps {
-        fn create(&self, path: &Path) -> io::Result<Arc<dyn Disk>> {
-            Ok(Arc::new(Trap(self.0.create(path)?, self.1)))
-        }
-
-        fn open(&self, path: &Path) -> io::Result<Arc<dyn Disk>> {
-            Ok(Arc::new(Trap(self.0.open(path)?, self.1)))
-        }
-    }
-
-    impl Disk for Trap {
-        fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-            self.0.read(offset, buffer)
-        }
-
-        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-            assert!(data.iter().any(|byte| *byte != self.1), "a trap of the test");
-            self.0.write(offset, data)
-        }
-
-        fn flush(&self) -> io::Result<()> {
-            self.0.flush()
-        }
-
-        fn size(&self) -> io::Result<u64> {
-            self.0.size()
-        }
-
-        fn set_len(&self, length: u64) -> io::Result<()> {
-            self.0.set_len(length)
-        }
-
-        fn reserve(&self, offset: u64, length: u64) -> io::Result<()> {
-            self.0.reserve(offset, length)
-        }
-
-        fn discard(&self, offset: u64, length: u64) -> io::Result<()> {
-            self.0.discard(offset, length)
-        }
-    }
-
     #[test]
     fn a_request_that_panics_is_answered_and_those_behind_it_go_on() {
-        let media = Traps(Memory::default(), 13);
-        let inventory = crate::config::parse(TOML).unwrap();
-        Array::create_on(&media, "a".as_ref(), &inventory).unwrap();
-        let array = Array::open_on(Arc::new(media), "a".as_ref(), Box::new(SystemClock)).unwrap();
+        let trap = |data: &[u8]| assert!(data.iter().any(|byte| *byte != 13), "a trap of the test");
+        let array = TestArray::hooked(Hooked::new(trap));
         let queues = Queues::start(Arc::new(array), 2).unwrap();
         let write = |byte| {
             let pieces = vec![vec![byte; 4096].into()];
-            queues.submit(ldev(1), Io::Write { offset: 0, pieces, durable: false }).unwrap()
+            queues.submit(ldev(17), Io::Write { offset: 0, pieces, durable: false }).unwrap()
         };
         for _ in 0..DEPTH + 1 {
             assert!(matches!(write(13).wait(), Err(StoreError::Panicked)));
         }
         write(7).wait().unwrap();
-        queues.submit(ldev(1), Io::Flush).unwrap().wait().unwrap();
+        queues.submit(ldev(17), Io::Flush).unwrap().wait().unwrap();
         let read = Io::Read { offset: 0, length: 4096 };
-        assert_eq!(queues.submit(ldev(1), read).unwrap().wait().unwrap().concat(), [7; 4096]);
+        assert_eq!(queues.submit(ldev(17), read).unwrap().wait().unwrap().concat(), [7; 4096]);
     }
 
     #[test]
