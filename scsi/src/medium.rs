@@ -102,8 +102,8 @@ pub trait Medium: Send + Sync + 'static {
     /// [`Medium::keep`]; empty where there are none.
     fn kept(&self) -> Vec<u8>;
 
-    /// Keeps them; durable when it ends. What a later call keeps replaces this, whichever ends
-    /// first.
+    /// Keeps them instead of those before; durable when it ends, and where it fails those before
+    /// are still kept. The next call comes when this one has ended.
     fn keep(&self, reservations: Vec<u8>) -> Pending<()>;
 }
 

@@ -1,15 +1,14 @@
 //! A command device as hosts read and write it: the mailbox of `protocol::mailbox` (in band).
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
-    thread::{self, JoinHandle},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use model::LdevId;
 use protocol::{
-    Kind,
+    Kind, RequestId,
     mailbox::{
         device::{Device, Incoming, NoMailbox},
         layout::{self, Plate},
@@ -18,6 +17,7 @@ use protocol::{
 use scsi::medium::{Access, BLOCK, Failure, Identity, Medium, Pending};
 use tokio::{sync::Notify, time::timeout};
 
+use super::worker::Worker;
 use crate::{array::Array, orders, store::MAX_IO};
 
 /// How long a read of an answer is held back while the order is being executed, so that hosts need
@@ -27,9 +27,8 @@ const HOLD: Duration = Duration::from_millis(200);
 /// The mailbox of one command device. Dropped, it carries out first what it has taken.
 pub(super) struct Mailbox {
     slots: Arc<Slots>,
-    /// Orders that change something, one after the other; until it is dropped.
-    changes: Option<mpsc::Sender<Incoming>>,
-    worker: Option<JoinHandle<()>>,
+    /// Carries out orders that change something, one after the other.
+    worker: Worker,
 }
 
 /// What hosts read and write, and the array that answers.
@@ -49,12 +48,7 @@ impl Mailbox {
         let plate = Plate { slots, serial, ldev: ldev.get() };
         let (device, answered) = (Mutex::new(Device::new(plate)), Notify::new());
         let slots = Arc::new(Slots { array, ldev, device, answered });
-        let (changes, queue) = mpsc::channel::<Incoming>();
-        let worker = thread::Builder::new().name("mailbox".into()).spawn({
-            let slots = Arc::clone(&slots);
-            move || queue.into_iter().for_each(|order| slots.execute(&order))
-        })?;
-        Ok(Arc::new(Self { slots, changes: Some(changes), worker: Some(worker) }))
+        Ok(Arc::new(Self { slots, worker: Worker::start("mailbox")? }))
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), NoMailbox> {
@@ -70,22 +64,10 @@ impl Mailbox {
     }
 
     fn change(&self, order: Incoming) {
-        let unsent = match &self.changes {
-            Some(changes) => changes.send(order).err().map(|mpsc::SendError(order)| order),
-            None => Some(order),
-        };
-        if let Some(order) = unsent {
-            log::error!("change {} came when no more are carried out", order.id);
-            self.slots.answer(&order, orders::unanswered());
-        }
-    }
-}
-
-impl Drop for Mailbox {
-    fn drop(&mut self) {
-        self.changes = None;
-        if let Some(Err(_)) = self.worker.take().map(JoinHandle::join) {
-            log::error!("LDEV {}: the thread of its mailbox had panicked", self.slots.ldev);
+        let (slots, slot, id) = (Arc::clone(&self.slots), order.slot, order.id);
+        if !self.worker.submit(move || slots.execute(&order)) {
+            log::error!("change {id} came when no more are carried out");
+            self.slots.answer(slot, id, orders::unanswered());
         }
     }
 }
@@ -97,11 +79,11 @@ impl Slots {
 
     fn execute(&self, order: &Incoming) {
         let answer = orders::carry_out(&self.array, order.id, order.kind, &order.body, order.room);
-        self.answer(order, answer);
+        self.answer(order.slot, order.id, answer);
     }
 
-    fn answer(&self, order: &Incoming, answer: Vec<u8>) {
-        self.device().answer(order.slot, order.id, answer);
+    fn answer(&self, slot: u32, id: RequestId, answer: Vec<u8>) {
+        self.device().answer(slot, id, answer);
         self.answered.notify_waiters();
     }
 
@@ -182,8 +164,10 @@ impl Medium for MailboxMedium {
     }
 
     fn keep(&self, reservations: Vec<u8>) -> Pending<()> {
-        let kept = self.0.slots.array.keep_reservations(self.0.slots.ldev, reservations);
-        Box::pin(async move { kept.map_err(|_| Failure::Broken) })
+        let slots = Arc::clone(&self.0.slots);
+        let keep = move || slots.array.keep_reservations(slots.ldev, reservations);
+        let kept = self.0.worker.ask(keep);
+        Box::pin(async move { kept.await.map_err(|_| Failure::Broken) })
     }
 }
 
@@ -192,7 +176,7 @@ mod tests {
     use std::io;
 
     use protocol::{
-        RequestId, codec,
+        codec,
         mailbox::host::{self, Blocks},
         orders::{Order, OrderAnswer, Reply},
     };
@@ -247,18 +231,12 @@ mod tests {
         assert!(call(Kind::Change, &refused).await.is_err(), "the sizes differ");
     }
 
-    /// A mailbox whose thread has ended.
-    fn dead(array: &TestArray) -> Arc<Mailbox> {
-        let mut mailbox = Arc::into_inner(start(array)).unwrap();
-        mailbox.changes = Some(mpsc::channel().0);
-        mailbox.worker.take().unwrap().join().unwrap();
-        Arc::new(mailbox)
-    }
-
     #[tokio::test]
     async fn a_change_that_nobody_carries_out_is_answered_with_an_error() {
         let array = TestArray::new();
-        let host = host::Mailbox::new(Path(MailboxMedium(dead(&array))));
+        let mut mailbox = Arc::into_inner(start(&array)).unwrap();
+        mailbox.worker = Worker::ended();
+        let host = host::Mailbox::new(Path(MailboxMedium(Arc::new(mailbox))));
         let change = Order::Change { change: create(), pairs: vec![target(17, 0, Some(18))] };
         let (id, patience) = (RequestId::random(), Duration::from_secs(10));
         let answer = host.call(id, Kind::Change, &codec::encode(&change), patience).await;
@@ -280,11 +258,24 @@ mod tests {
             body: codec::encode(&order),
             room: 1000,
         });
-        let ending = thread::spawn(move || drop(mailbox));
+        let ending = std::thread::spawn(move || drop(mailbox));
         drop(changes);
         ending.join().unwrap();
         assert!(slots.upgrade().is_none(), "its thread is gone");
         assert_ne!(array.state(17, 0), "SMPL");
+    }
+
+    #[tokio::test]
+    async fn reservations_are_kept_where_waiting_for_a_disk_holds_nothing_up() {
+        let array = TestArray::new();
+        let medium = MailboxMedium(start(&array));
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        assert!(medium.0.worker.submit(move || held.recv().unwrap()));
+        let kept = medium.keep(vec![1, 2]);
+        assert!(array.array.reservations(ldev(16)).is_empty());
+        release.send(()).unwrap();
+        kept.await.unwrap();
+        assert_eq!(array.array.reservations(ldev(16)), [1, 2]);
     }
 
     #[tokio::test]

@@ -106,10 +106,10 @@ impl Medium for LdevMedium {
     }
 
     fn mapped(&self, lba: u64) -> Pending<(bool, u64)> {
-        let found = self.array.store.mapped(self.ldev, lba * u64::from(BLOCK));
-        let found = found.map_err(|error| failure(&error, lba));
+        let (array, ldev) = (Arc::clone(&self.array), self.ldev);
+        let found = self.queues.aside.ask(move || array.store.mapped(ldev, lba * u64::from(BLOCK)));
         Box::pin(async move {
-            let (mapped, bytes) = found?;
+            let (mapped, bytes) = found.await.map_err(|error| failure(&error, lba))?;
             Ok((mapped, (bytes / u64::from(BLOCK)).max(1)))
         })
     }
@@ -119,17 +119,25 @@ impl Medium for LdevMedium {
     }
 
     fn keep(&self, reservations: Vec<u8>) -> Pending<()> {
-        let array = Arc::clone(&self.array);
-        let ldev = self.ldev;
-        let kept = array.keep_reservations(ldev, reservations);
-        Box::pin(async move { kept.map_err(|error| failure(&error, 0)) })
+        let (array, ldev) = (Arc::clone(&self.array), self.ldev);
+        let kept = self.queues.aside.ask(move || array.keep_reservations(ldev, reservations));
+        Box::pin(async move { kept.await.map_err(|error| failure(&error, 0)) })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        future::poll_fn,
+        io,
+        task::{Context, Poll},
+    };
+
     use super::*;
-    use crate::testing::{TestArray, create, ldev};
+    use crate::{
+        store::disk::Act,
+        testing::{TestArray, create, ldev},
+    };
 
     fn medium(array: &TestArray, number: u32) -> LdevMedium {
         let queues = Queues::start(Arc::clone(&array.array), 2).unwrap();
@@ -151,6 +159,25 @@ mod tests {
         assert_eq!(medium.mapped(256).await, Ok((false, medium.blocks() - 256)));
         medium.zero(128, 128).await.unwrap();
         assert_eq!(medium.mapped(0).await, Ok((false, medium.blocks())));
+    }
+
+    #[tokio::test]
+    async fn what_may_wait_for_the_records_holds_nothing_up() {
+        let array = TestArray::new();
+        let medium = medium(&array, 17);
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        assert!(medium.queues.aside.submit(move || held.recv().unwrap()));
+        let (mut mapped, kept) = (medium.mapped(0), medium.keep(vec![1, 2]));
+        let poll = |context: &mut Context<'_>| Poll::Ready(mapped.as_mut().poll(context));
+        assert!(poll_fn(poll).await.is_pending());
+        assert!(medium.kept().is_empty());
+        release.send(()).unwrap();
+        assert_eq!(mapped.await, Ok((false, medium.blocks())));
+        kept.await.unwrap();
+        assert_eq!(medium.kept(), [1, 2]);
+        array.faults.fail_always("meta.redb", Act::Write, io::ErrorKind::StorageFull);
+        assert!(medium.keep(vec![3]).await.is_err());
+        assert_eq!(array.crash().array.reservations(ldev(17)), [1, 2]);
     }
 
     #[tokio::test]

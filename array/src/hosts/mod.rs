@@ -9,6 +9,7 @@
 //! * [`portal`]: the targets that hosts find by iSCSI.
 //! * [`queue`]: asynchronous I/O: a queue for each LDEV.
 //! * `steps`: a request of a queue as short steps.
+//! * `worker`: a thread for what would hold the network up.
 //! * `reservations`: persistent reservations, kept.
 
 mod access;
@@ -20,5 +21,6 @@ pub mod queue;
 pub(crate) mod reservations;
 mod steps;
 mod units;
+mod worker;
 
 pub(crate) use self::access::Writers;

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use model::{CciError, Code, LdevId};
 use tokio::sync::oneshot;
 
-use super::steps::Work;
+use super::{steps::Work, worker::Worker};
 use crate::{
     array::Array,
     store::{StoreError, message},
@@ -246,6 +246,8 @@ impl Shared {
 /// first.
 pub struct Queues {
     shared: Arc<Shared>,
+    /// For what is no I/O of blocks.
+    pub(super) aside: Worker,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -256,7 +258,7 @@ impl Queues {
     /// The answer of the operating system.
     pub fn start(array: Arc<Array>, threads: usize) -> std::io::Result<Self> {
         let shared = Arc::new(Shared { array, state: Mutex::default(), work: Condvar::new() });
-        let mut this = Self { shared, threads: Vec::new() };
+        let mut this = Self { shared, aside: Worker::start("aside")?, threads: Vec::new() };
         for n in 0..threads.max(1) {
             let shared = Arc::clone(&this.shared);
             let thread = thread::Builder::new().name(format!("io-{n}"));
@@ -366,7 +368,7 @@ size = \"8 MiB\"
     fn idle() -> Queues {
         let array = array(&Recorder::new());
         let shared = Shared { array, state: Mutex::default(), work: Condvar::new() };
-        Queues { shared: Arc::new(shared), threads: Vec::new() }
+        Queues { shared: Arc::new(shared), aside: Worker::ended(), threads: Vec::new() }
     }
 
     #[test]

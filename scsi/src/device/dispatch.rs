@@ -272,20 +272,25 @@ fn luns(shared: &Shared, session: &Session, select: u8, allocation: usize) -> An
 }
 
 async fn reserve_out(unit: &Logical, order: &out::Order<'_>) -> Answer {
-    let keeping = {
+    {
+        let _turn = unit.unit.reserving.lock().await;
+        let (next, effects, changed) = {
+            let state = unit.unit.state();
+            let mut next = state.persistent.clone();
+            let effects = next.change(order)?;
+            let after = kept::seal(&next);
+            (next, effects, (after != kept::seal(&state.persistent)).then_some(after))
+        };
+        // First what survives a loss of power: where that fails, nothing has changed.
+        if let Some(after) = changed {
+            unit.medium.keep(after).await?;
+        }
         let mut state = unit.unit.state();
-        let before = kept::seal(&state.persistent);
-        let effects = state.persistent.change(order)?;
+        state.persistent = next;
         for (paths, sense) in &effects.tell {
             state.tell(paths, *sense);
         }
         state.abort(&effects.abort);
-        let after = kept::seal(&state.persistent);
-        // Begun under the lock, so that a later change is kept later.
-        (before != after).then(|| unit.medium.keep(after))
-    };
-    if let Some(keeping) = keeping {
-        keeping.await?;
     }
     if order.action == out::PREEMPT_AND_ABORT {
         // What the preempted ones had begun ends before this does.

@@ -33,11 +33,11 @@ pub(super) struct Parts {
     /// Pages that take space.
     pub mapped: Vec<bool>,
     pub kept: Vec<u8>,
-    /// Answered by every read and write.
+    /// Answered by every read and write, and by what keeps reservations.
     pub failure: Option<Failure>,
     pub flushes: u32,
     pub durable_writes: u32,
-    /// While some, writes wait here.
+    /// While some, writes wait here, and what keeps reservations.
     held: Option<Vec<oneshot::Sender<()>>>,
 }
 
@@ -167,8 +167,18 @@ impl Medium for Disk {
     }
 
     fn keep(&self, reservations: Vec<u8>) -> Pending<()> {
-        self.parts().kept = reservations;
-        Box::pin(async { Ok(()) })
+        let (parts, held) = (Arc::clone(&self.0), self.held());
+        Box::pin(async move {
+            if let Some(held) = held {
+                let _ = held.await;
+            }
+            let mut parts = parts.lock().unwrap();
+            match parts.failure {
+                Some(failure) => return Err(failure),
+                None => parts.kept = reservations,
+            }
+            Ok(())
+        })
     }
 }
 

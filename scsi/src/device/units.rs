@@ -61,6 +61,7 @@ impl LogicalUnits {
             };
             Arc::new(Unit {
                 gate: Arc::default(),
+                reserving: tokio::sync::Mutex::default(),
                 state: Mutex::new(State { persistent, ..State::default() }),
             })
         });
@@ -90,6 +91,8 @@ impl LogicalUnits {
 pub(super) struct Unit {
     /// The order of commands that touch its blocks.
     pub gate: Arc<Gate>,
+    /// Held by the one PERSISTENT RESERVE OUT that is being carried out.
+    pub reserving: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     device::fake::{Host, System, poll},
+    medium::Failure,
     sense::Sense,
     service::Service,
     task::Status::{self, CheckCondition, Good, ReservationConflict},
@@ -259,6 +260,45 @@ fn with_aptpl_reservations_survive_a_restart_and_without_it_they_do_not() {
             assert!(disk.parts().kept.is_empty(), "nothing is left to keep");
         }
     }
+}
+
+#[test]
+fn what_could_not_be_kept_has_not_happened_and_can_be_asked_for_again() {
+    let (system, disk) = System::new(100);
+    let (host, other) = (registered(&system, "a", 1, 10), system.ready("b", 1));
+    let before = keys(&host);
+    disk.parts().failure = Some(Failure::Broken);
+    for _ in 0..2 {
+        let answer = host.send(0, &cdb(IGNORE, 0), &list(0, 11, 1));
+        assert_eq!((answer.status, keys(&other)), (CheckCondition, before.clone()));
+    }
+    disk.parts().failure = None;
+    assert_eq!(host.status(&cdb(IGNORE, 0), &list(0, 11, 1)), Good);
+    assert!(!disk.parts().kept.is_empty());
+    let again = System::over(&system.shelf);
+    assert_eq!(keys(&again.ready("a", 1)).1, [11]);
+    disk.parts().failure = Some(Failure::Broken);
+    assert_eq!(out(&host, PREEMPT, 1, 11, 12), ReservationConflict, "what is wrong comes first");
+    assert_eq!(out(&host, RESERVE, 3, 11, 0), CheckCondition);
+    disk.parts().failure = None;
+    assert!(writes(&other), "nothing is reserved");
+}
+
+#[test]
+fn with_aptpl_a_change_is_answered_and_seen_when_it_is_kept() {
+    let (system, disk) = System::new(100);
+    let (host, other) = (system.ready("a", 1), system.ready("b", 1));
+    disk.hold();
+    let mut first = host.begin(0, &cdb(REGISTER, 0), &list(0, 10, 1));
+    let mut second = other.begin(0, &cdb(REGISTER, 0), &list(0, 20, 1));
+    assert!(poll(&mut first).is_none() && poll(&mut second).is_none());
+    assert_eq!(keys(&other), (0, vec![]));
+    disk.release();
+    assert_eq!(poll(&mut first).unwrap().status, Good);
+    assert_eq!(keys(&other), (1, vec![10]));
+    assert_eq!(poll(&mut second).unwrap().status, Good);
+    let again = System::over(&system.shelf);
+    assert_eq!(keys(&again.ready("a", 1)).1, [10, 20], "both are kept");
 }
 
 #[test]
