@@ -1,11 +1,17 @@
 //! What the array offers by iSCSI: a target for each port, to the initiators of its host groups.
 
-use std::{collections::HashMap, io, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    sync::Arc,
+};
 
 use model::{LdevId, PortName};
 use scsi::{
     device::{LogicalUnits, Target},
-    iscsi::{Admission, Authentication, Credentials, Directory, Refusal, Scope, Target as Offer},
+    iscsi::{
+        Account, Admission, Authentication, Credentials, Directory, Refusal, Scope, Target as Offer,
+    },
     medium::Inventory,
     nexus::TargetPort,
 };
@@ -24,8 +30,8 @@ const PORTAL_GROUP: u16 = 1;
 /// The ports of an array, for hosts.
 pub struct Hosts {
     array: Arc<Array>,
-    /// By the name of the target.
-    ports: HashMap<String, Port>,
+    /// By the name of the target, which puts them in the order of the ports' names.
+    ports: BTreeMap<String, Port>,
 }
 
 struct Port {
@@ -90,15 +96,9 @@ fn credentials(of: &groups::Credentials) -> Credentials {
     Credentials { name: of.user.clone(), secret: of.secret.clone().into_bytes() }
 }
 
-fn authentication(chap: Option<&Chap>) -> Authentication {
-    match chap {
-        None => Authentication::None,
-        Some(Chap { initiator, target: None }) => Authentication::OneWay(credentials(initiator)),
-        Some(Chap { initiator, target: Some(target) }) => Authentication::Mutual {
-            initiator: credentials(initiator),
-            target: credentials(target),
-        },
-    }
+fn account(of: &Chap) -> Account {
+    let target = of.target.as_ref().map(credentials);
+    Account { initiator: credentials(&of.initiator), target }
 }
 
 impl Directory for Hosts {
@@ -106,11 +106,8 @@ impl Directory for Hosts {
 
     fn targets(&self, initiator: &str) -> Vec<Offer> {
         let seen = self.ports.values().filter(|port| self.group(port.name, initiator).is_some());
-        let mut offers: Vec<Offer> = seen
-            .map(|port| Offer { name: port.address.name.clone(), portal_group: PORTAL_GROUP })
-            .collect();
-        offers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        offers
+        seen.map(|port| Offer { name: port.address.name.clone(), portal_group: PORTAL_GROUP })
+            .collect()
     }
 
     fn admit(&self, target: &str, initiator: &str) -> Result<Admission<Target>, Refusal> {
@@ -120,15 +117,22 @@ impl Directory for Hosts {
         Ok(Admission { service: Arc::clone(&port.target), port: port.address.clone() })
     }
 
+    /// At a target as its host group for the initiator says. Discovery asks for CHAP where any
+    /// host group for the initiator does, and takes the account of any of those: which targets it
+    /// is after is not known then.
     fn authentication(&self, scope: Scope<'_>, initiator: &str) -> Authentication {
-        let groups = match scope {
-            Scope::Target(name) => self.ports.get(name).map(|port| vec![port.name]),
-            Scope::Discovery => Some(self.ports.values().map(|port| port.name).collect()),
+        let ports: Vec<&Port> = match scope {
+            Scope::Target(name) => self.ports.get(name).into_iter().collect(),
+            Scope::Discovery => self.ports.values().collect(),
         };
-        let groups = groups.unwrap_or_default();
-        let mut chap =
-            groups.into_iter().filter_map(|port| self.group(port, initiator)?.chap.as_ref());
-        authentication(chap.next())
+        let groups = ports.into_iter().filter_map(|port| self.group(port.name, initiator));
+        let mut accounts: Vec<Account> = Vec::new();
+        for account in groups.filter_map(|group| group.chap.as_ref()).map(account) {
+            if !accounts.contains(&account) {
+                accounts.push(account);
+            }
+        }
+        if accounts.is_empty() { Authentication::None } else { Authentication::Chap(accounts) }
     }
 }
 
@@ -157,6 +161,18 @@ name = \"CLG-R\"
 number = 1
 initiators = [\"iqn.2020-01.org.example:a\"]
 chap = { user = \"a\", secret = \"0123456789ab\" }
+[[port]]
+name = \"CL3-A\"
+[[port.host_group]]
+number = 1
+initiators = [\"iqn.2020-01.org.example:a\"]
+chap = { user = \"c\", secret = \"ba9876543210\" }
+[[port]]
+name = \"CL5-A\"
+[[port.host_group]]
+number = 1
+initiators = [\"iqn.2020-01.org.example:a\"]
+chap = { user = \"c\", secret = \"ba9876543210\" }
 [[ldev]]
 ldev = 1
 emulation = \"OPEN-V\"
@@ -180,18 +196,22 @@ ldev = 1
         let found = |initiator: &str| -> Vec<String> {
             hosts.targets(initiator).into_iter().map(|target| target.name).collect()
         };
-        assert_eq!(found(A), [FIRST, LAST]);
+        assert_eq!(found(A).len(), 4);
+        assert!(found(A)[0] == FIRST && found(A)[3] == LAST);
         assert_eq!(found(B), [FIRST]);
         assert!(hosts.admit(LAST, A).is_ok_and(|it| it.port.relative == 288));
         assert!(matches!(hosts.admit(LAST, B), Err(Refusal::NotFound)));
         assert!(matches!(hosts.admit("iqn.2020-01.org.example:t", A), Err(Refusal::NotFound)));
-        let chap = Authentication::OneWay(Credentials {
-            name: "a".into(),
-            secret: b"0123456789ab".to_vec(),
-        });
-        assert_eq!(hosts.authentication(Scope::Target(LAST), A), chap);
-        assert_eq!(hosts.authentication(Scope::Discovery, A), chap);
+        let chap = |user: &str, secret: &str| Account {
+            initiator: Credentials { name: user.into(), secret: secret.into() },
+            target: None,
+        };
+        let (a, c) = (chap("a", "0123456789ab"), chap("c", "ba9876543210"));
+        let one = Authentication::Chap(vec![a.clone()]);
+        assert_eq!(hosts.authentication(Scope::Target(LAST), A), one);
         assert_eq!(hosts.authentication(Scope::Target(FIRST), A), Authentication::None);
         assert_eq!(hosts.authentication(Scope::Discovery, B), Authentication::None);
+        let all = Authentication::Chap(vec![c, a]);
+        assert_eq!(hosts.authentication(Scope::Discovery, A), all, "in the order of ports");
     }
 }

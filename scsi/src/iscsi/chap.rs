@@ -4,7 +4,7 @@ use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use super::{
-    directory::{Authentication, Credentials},
+    directory::{Account, Authentication, Credentials},
     text::Text,
 };
 
@@ -187,8 +187,7 @@ enum State {
 /// The target's side.
 #[derive(Debug)]
 pub struct Verifier {
-    initiator: Credentials,
-    target: Option<Credentials>,
+    accounts: Vec<Account>,
     state: State,
 }
 
@@ -196,12 +195,10 @@ impl Verifier {
     /// `None` where nothing is to be verified.
     #[must_use]
     pub fn new(authentication: Authentication) -> Option<Self> {
-        let (initiator, target) = match authentication {
-            Authentication::None => return None,
-            Authentication::OneWay(initiator) => (initiator, None),
-            Authentication::Mutual { initiator, target } => (initiator, Some(target)),
-        };
-        Some(Self { initiator, target, state: State::Algorithm })
+        match authentication {
+            Authentication::None => None,
+            Authentication::Chap(accounts) => Some(Self { accounts, state: State::Algorithm }),
+        }
     }
 
     /// Whether the initiator is who it says.
@@ -227,11 +224,20 @@ impl Verifier {
                 self.state = State::Response(algorithm, challenge);
             }
             State::Response(algorithm, challenge) => {
-                challenge.check(*algorithm, &self.initiator, text)?;
+                // All are tried, so that the time does not tell which is right.
+                let (mut right, mut denied) = (None, Denied::Wrong);
+                for account in &self.accounts {
+                    match challenge.check(*algorithm, &account.initiator, text) {
+                        Ok(()) => right = right.or(Some(account)),
+                        Err(error) => denied = error,
+                    }
+                }
+                let account = right.ok_or(denied)?;
                 if text.get("CHAP_I").is_some() || text.get("CHAP_C").is_some() {
-                    let target = self.target.as_ref().ok_or(Denied::NotMutual)?;
+                    let target = account.target.as_ref().ok_or(Denied::NotMutual)?;
                     let (id, theirs) = challenge_of(text)?;
-                    if theirs == challenge.bytes || target.secret == self.initiator.secret {
+                    let shared = |its: &Account| its.initiator.secret == target.secret;
+                    if theirs == challenge.bytes || self.accounts.iter().any(shared) {
                         return Err(Denied::Reflected);
                     }
                     answer.push("CHAP_N", target.name.as_str());

@@ -48,21 +48,22 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
+/// What the two sides of a CHAP prove to each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// What the initiator proves.
+    pub initiator: Credentials,
+    /// What the target proves, where the initiator asks. The secrets must differ.
+    pub target: Option<Credentials>,
+}
+
 /// How an initiator shows who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Authentication {
     /// By its name alone.
     None,
-    /// By CHAP with these credentials.
-    OneWay(Credentials),
-    /// By CHAP, and where the initiator asks, the target shows who it is with its own. The secrets
-    /// must differ.
-    Mutual {
-        /// The initiator's.
-        initiator: Credentials,
-        /// The target's.
-        target: Credentials,
-    },
+    /// By CHAP, with any one of these accounts.
+    Chap(Vec<Account>),
 }
 
 /// What somebody logs in to.

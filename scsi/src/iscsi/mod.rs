@@ -36,6 +36,8 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use directory::{Admission, Authentication, Credentials, Directory, Refusal, Scope, Target};
+pub use directory::{
+    Account, Admission, Authentication, Credentials, Directory, Refusal, Scope, Target,
+};
 pub use initiator::{Initiator, Session};
 pub use portal::{Limits, Portal};

@@ -12,7 +12,7 @@ use super::{
 use crate::iscsi::{
     Initiator,
     chap::{Algorithm, challenge_of, encode},
-    directory::{Authentication, Credentials},
+    directory::{Account, Authentication, Credentials},
     initiator::InitiatorError,
     keys::Parameters,
     login::{Login, Status, Step},
@@ -27,7 +27,8 @@ fn credentials(name: &str, secret: &str) -> Credentials {
 
 fn mutual() -> Authentication {
     let initiator = credentials("host", "a secret of the host");
-    Authentication::Mutual { initiator, target: credentials("array", "the array's secret") }
+    let target = Some(credentials("array", "the array's secret"));
+    Authentication::Chap(vec![Account { initiator, target }])
 }
 
 fn login(authentication: Authentication) -> Login<House> {
@@ -70,7 +71,8 @@ const NAMES: [(&str, &str); 2] = [("InitiatorName", HOST), ("TargetName", TARGET
 
 #[test]
 fn every_mistake_of_a_first_request_has_its_status() {
-    let one_way = Authentication::OneWay(credentials("host", "secret"));
+    let account = Account { initiator: credentials("host", "secret"), target: None };
+    let one_way = Authentication::Chap(vec![account]);
     let other = ("TargetName", "iqn.2026-11.test:none");
     let good = request(1, 3);
     for (authentication, request, pairs, status) in [
@@ -251,6 +253,32 @@ async fn chap_both_ways_lets_in_who_knows_the_secrets_and_nobody_else() {
     let denied = within(initiator.login(serving.address, TARGET)).await.unwrap_err();
     assert!(matches!(denied, InitiatorError::Denied(_)), "{denied}");
     assert_eq!(serving.disk.counts().0, 2);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn any_of_several_accounts_lets_in_and_the_target_answers_with_its_own_half() {
+    let account = |secret: &str, own: &str| {
+        let target = Some(credentials("array", own));
+        Account { initiator: credentials("host", secret), target }
+    };
+    let both = vec![
+        account("the first secret", "the array's first"),
+        account("the second secret", "the array's second"),
+    ];
+    let serving = Serving::start(Limits::default(), Authentication::Chap(both)).await;
+    let tries = [
+        ("the first secret", "the array's first", true),
+        ("the second secret", "the array's second", true),
+        ("the first secret", "the array's second", false),
+        ("the array's second", "the array's second", false),
+    ];
+    for (secret, own, good) in tries {
+        let (own, theirs) = (credentials("host", secret), credentials("array", own));
+        let initiator = Initiator { credentials: Some(own), target: Some(theirs), ..host() };
+        let found = within(initiator.discover(serving.address)).await;
+        assert_eq!(found.is_ok(), good, "{secret}: {found:?}");
+    }
     serving.stop().await;
 }
 
