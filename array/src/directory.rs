@@ -8,10 +8,14 @@
 //! | `pool-N-M.intent` | which parts of file M of pool N may have writes in flight |
 //! | `lock` | held by the one process that uses the directory |
 //! | `arrayd.sock` | the control socket while the array runs |
+//!
+//! It is its owner's alone (mode 0700): the metadata holds CHAP secrets, and the pools what hosts
+//! wrote. One that others may enter, as earlier releases made it, is closed when it is opened.
 
 use std::{
-    fs::File,
+    fs::{File, Permissions},
     io::{self, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -77,6 +81,7 @@ impl Directory {
         if entries.next().is_some() {
             return Err(DirectoryError::NotEmpty(path.to_owned()));
         }
+        close(path, 0o700);
         let _lock = lock(path)?;
         Self::fill(&Files, path, inventory)?;
         sync_dir(path)?;
@@ -132,7 +137,10 @@ impl Directory {
             Err(error) => return Err(StoreError::io(format, "read")(error).into()),
         };
         check_format(&format, &text)?;
-        Ok(Self { _lock: lock(path)?, path: path.to_owned() })
+        let this = Self { _lock: lock(path)?, path: path.to_owned() };
+        close(path, 0o700);
+        close(&this.records(), 0o600);
+        Ok(this)
     }
 
     /// The file with all metadata.
@@ -165,6 +173,23 @@ fn lock(path: &Path) -> Result<File, DirectoryError> {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(DirectoryError::InUse(path.to_owned())),
         Err(errno) => Err(StoreError::io(name, "lock")(errno.into()).into()),
+    }
+}
+
+/// Takes what others than the owner may do with a file away. Where that fails, the array is used
+/// all the same: it may be somebody else's mount point.
+fn close(path: &Path, mode: u32) {
+    let open = |metadata: std::fs::Metadata| metadata.permissions().mode() & 0o077 != 0;
+    if !path.metadata().is_ok_and(open) {
+        return;
+    }
+    match std::fs::set_permissions(path, Permissions::from_mode(mode)) {
+        Ok(()) => log::info!("{}: closed to other users: mode {mode:04o}", path.display()),
+        Err(error) => log::warn!(
+            "{}: other users may get at CHAP secrets and data, and its mode cannot be changed: \
+             {error}; make it mode {mode:04o}",
+            path.display()
+        ),
     }
 }
 
@@ -203,4 +228,35 @@ fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     File::open(dir)
         .and_then(|file| file.sync_all())
         .map_err(StoreError::io(dir, "flush the names in"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    const TOML: &str = "serial = 1\n[[ldev]]\nldev = 1\nemulation = \"OPEN-V\"\nsize = \"1 MiB\"\n";
+
+    #[test]
+    fn nobody_but_its_owner_gets_at_an_array_new_or_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, given) = (dir.path().join("new"), dir.path().join("given"));
+        std::fs::create_dir(&given).unwrap();
+        std::fs::set_permissions(&given, Permissions::from_mode(0o755)).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        for path in [&path, &given] {
+            Directory::init(path, &config::parse(TOML).unwrap()).unwrap();
+            assert_eq!(mode(path), 0o700);
+            for name in ["meta.redb", "pool-0.data"] {
+                assert_eq!(mode(&path.join(name)), 0o600, "{name}");
+            }
+        }
+        let records = path.join("meta.redb");
+        std::fs::set_permissions(&records, Permissions::from_mode(0o644)).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        let bytes = std::fs::read(&records).unwrap();
+        drop(Directory::open(&path).unwrap());
+        assert_eq!((mode(&path), mode(&records)), (0o700, 0o600));
+        assert!(std::fs::read(&records).unwrap() == bytes, "nothing else has changed");
+    }
 }

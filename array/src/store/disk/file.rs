@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io,
-    os::unix::fs::{FileExt, FileTypeExt},
+    os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
     path::Path,
     sync::Arc,
 };
@@ -18,7 +18,9 @@ pub struct Files;
 
 impl Media for Files {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn Disk>> {
-        let file = File::options().read(true).write(true).create_new(true).open(path)?;
+        // What hosts wrote, and their secrets, are nobody else's.
+        let mut options = File::options();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             File::open(parent)?.sync_all()?;
         }
