@@ -196,24 +196,24 @@ mod tests {
         });
         let array = TestArray::hooked(media);
         let (answered, answer) = mpsc::channel();
-        thread::scope(|scope| {
+        let early = thread::scope(|scope| {
             let write = scope.spawn(|| array.host_write(ldev(17), 0, &[9; 4096]));
             begins.recv().unwrap();
             scope.spawn(|| {
                 let guard = Guard::of(GuardType::Wtd);
                 let guard = Order::SetGuard { ldevs: vec![ldev(17)], guard, retention_days: None };
                 array.execute(RequestId::random(), &guard).unwrap();
-                answered.send(()).unwrap();
+                let _ = answered.send(());
             });
             while !array.access(ldev(17)).unwritable {
                 thread::yield_now();
             }
             let early = answer.recv_timeout(Duration::from_millis(300));
-            assert!(early.is_err(), "answered, and the write is still to come");
             release.send(()).unwrap();
             write.join().unwrap().unwrap();
-            answer.recv().unwrap();
+            early
         });
+        assert!(early.is_err(), "it was answered, and the write was still to come");
         let refused = array.host_write(ldev(17), 0, &[8; 4096]);
         assert!(matches!(refused, Err(StoreError::Protected(_))));
     }

@@ -239,7 +239,9 @@ mod tests {
         let host = host::Mailbox::new(Path(MailboxMedium(Arc::new(mailbox))));
         let change = Order::Change { change: create(), pairs: vec![target(17, 0, Some(18))] };
         let (id, patience) = (RequestId::random(), Duration::from_secs(10));
-        let answer = host.call(id, Kind::Change, &codec::encode(&change), patience).await;
+        let change = codec::encode(&change);
+        let answer = timeout(patience, host.call(id, Kind::Change, &change, patience)).await;
+        let answer = answer.expect("it is not waited for");
         let answer = codec::decode::<OrderAnswer>(&answer.expect("it is answered")).unwrap();
         assert_eq!(answer.unwrap_err().error.code, model::Code::ExCmdrje);
     }
