@@ -173,7 +173,10 @@ impl Medium for MailboxMedium {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::{
+        io,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
 
     use protocol::{
         codec,
@@ -188,7 +191,12 @@ mod tests {
         Mailbox::start(Arc::clone(&array.array), ldev(16)).unwrap()
     }
 
-    struct Path(MailboxMedium);
+    /// With how often it was written to.
+    struct Path(MailboxMedium, Arc<AtomicUsize>);
+
+    fn path(mailbox: Arc<Mailbox>) -> Path {
+        Path(MailboxMedium(mailbox), Arc::default())
+    }
 
     impl Blocks for Path {
         async fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
@@ -198,6 +206,7 @@ mod tests {
         }
 
         async fn write(&self, offset: u64, data: Vec<u8>) -> io::Result<()> {
+            self.1.fetch_add(1, Ordering::SeqCst);
             // As they come from a network: in pieces that end anywhere.
             let pieces = data.chunks(300).map(Bytes::copy_from_slice).collect();
             let written = self.0.write(offset / u64::from(BLOCK), pieces, false).await;
@@ -209,7 +218,7 @@ mod tests {
     async fn orders_are_carried_out_through_the_blocks_of_the_command_device() {
         let array = TestArray::new();
         let mailbox = start(&array);
-        let host = host::Mailbox::new(Path(MailboxMedium(mailbox)));
+        let host = host::Mailbox::new(path(mailbox));
         let plate = host.plate().await.unwrap();
         assert_eq!((plate.serial, plate.ldev, plate.slots), (62_496, 16, 7));
         let call = async |kind, order: &Order| {
@@ -232,11 +241,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_order_longer_than_the_pieces_it_comes_in_is_taken_the_first_time() {
+        let array = TestArray::new();
+        let path = path(start(&array));
+        let writes = Arc::clone(&path.1);
+        let host = host::Mailbox::new(path);
+        let describe = codec::encode(&Order::Describe((17..1000).map(ldev).collect()));
+        assert!(describe.len() > 900);
+        let mut counts = Vec::new();
+        for _ in 0..2 {
+            let call = host.call(RequestId::random(), Kind::Read, &describe, HOLD * 100);
+            let answer = codec::decode::<OrderAnswer>(&call.await.unwrap()).unwrap();
+            assert!(matches!(answer, Ok(Reply::Described(all)) if all.len() == 983));
+            counts.push(writes.swap(0, Ordering::SeqCst));
+        }
+        assert_eq!(counts, [2, 1], "the slot is claimed once, and each order written once");
+    }
+
+    #[tokio::test]
     async fn a_change_that_nobody_carries_out_is_answered_with_an_error() {
         let array = TestArray::new();
         let mut mailbox = Arc::into_inner(start(&array)).unwrap();
         mailbox.worker = Worker::ended();
-        let host = host::Mailbox::new(Path(MailboxMedium(Arc::new(mailbox))));
+        let host = host::Mailbox::new(path(Arc::new(mailbox)));
         let change = Order::Change { change: create(), pairs: vec![target(17, 0, Some(18))] };
         let (id, patience) = (RequestId::random(), Duration::from_secs(10));
         let change = codec::encode(&change);
