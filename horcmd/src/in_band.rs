@@ -337,7 +337,7 @@ mod tests {
         let path = dir.path().join("disk");
         std::fs::write(&path, vec![0; 1 << 20]).unwrap();
         let disks = Disks::listed_in(dir.path().join("horcm.hba"));
-        std::fs::write(&disks.hba, "").unwrap();
+        std::fs::write(disks.file(), "").unwrap();
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
         // The one thread that may wait for disks does.
