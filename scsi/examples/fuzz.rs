@@ -159,12 +159,15 @@ async fn commands(count: u64, random: &mut Random) -> u64 {
         let attribute = [TaskAttribute::Simple, TaskAttribute::Ordered][random.below(2) as usize];
         let command =
             Command { lun: LunAddress(lun), cdb: cdb.into(), attribute, data_out, offered };
-        let completion = target.execute(session, command).await;
+        let completion = target.execute(session, &target.arrive(session), command).await;
         good += u64::from(completion.status as u8 == 0);
         if n % 4096 == 0 {
             // Reservations and mode parameters shall not end all the rest.
             for session in &sessions {
-                target.manage(session, LunAddress(0), scsi::task::Management::LogicalUnitReset);
+                let reset = scsi::task::Management::LogicalUnitReset;
+                if let Ok(ended) = target.manage(session, LunAddress(0), reset) {
+                    ended.await;
+                }
             }
             clear(&target, &sessions).await;
         }
@@ -190,7 +193,7 @@ async fn clear(target: &Target, sessions: &[Arc<Session>]) {
                     data_out: vec![data.clone().into()],
                     offered: 24,
                 };
-                target.execute(session, command).await;
+                target.execute(session, &target.arrive(session), command).await;
             }
         }
     }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use crate::{
     nexus::Nexus,
-    task::{Command, Completion, LunAddress, Management, ManagementAnswer},
+    task::{Command, Completion, LunAddress, Management, Unmanaged},
 };
 
 /// A target port's device servers.
 pub trait Service: Send + Sync + 'static {
     /// What is kept of an I_T nexus while it lasts.
     type Session: Send + Sync + 'static;
+
+    /// What a command is known by, from when it comes to its end.
+    type Arrival: Send + Sync + 'static;
 
     /// A nexus comes into being. Its first command to each logical unit meets a unit attention.
     fn open(&self, nexus: Nexus) -> Arc<Self::Session>;
@@ -25,6 +28,10 @@ pub trait Service: Send + Sync + 'static {
     /// [`crate::medium::MAX_TRANSFER`].
     fn takes(&self, session: &Self::Session, lun: LunAddress, cdb: &[u8]) -> usize;
 
+    /// A command comes. It may be long until its data is there, too; what ends tasks meanwhile
+    /// ends this one, though it has not begun.
+    fn arrive(&self, session: &Self::Session) -> Self::Arrival;
+
     /// Carries a command out. Commands of one session begin in the order of these calls; the
     /// future need not be polled for that, and a command whose future is dropped may still be
     /// carried out. A future is to be polled whenever it wakes, however slow its initiator is in
@@ -32,15 +39,26 @@ pub trait Service: Send + Sync + 'static {
     fn execute(
         &self,
         session: &Arc<Self::Session>,
+        arrival: &Self::Arrival,
         command: Command,
     ) -> impl Future<Output = Completion> + Send + 'static;
 
-    /// Carries a task management function out. The transport answers when it has sent nothing
-    /// more of the tasks that this ends.
+    /// ABORT TASK, and whatever else makes that nobody waits for a command any more: as far as it
+    /// has not been carried out yet, it is not. Its future ends all the same, soon.
+    fn abort(&self, arrival: &Self::Arrival);
+
+    /// Carries a task management function out: the tasks that it is about are ended with the call.
+    /// The future ends when those of other nexuses touch nothing any more, and is to be polled like
+    /// that of a command; the transport itself knows about those of the nexus that asked. Then it
+    /// says FUNCTION COMPLETE. Commands that come after the call are not ended, and begin to touch
+    /// blocks after those that are.
+    ///
+    /// # Errors
+    /// Why nothing is ended.
     fn manage(
         &self,
         session: &Self::Session,
         lun: LunAddress,
         function: Management,
-    ) -> ManagementAnswer;
+    ) -> Result<impl Future<Output = ()> + Send + 'static, Unmanaged>;
 }

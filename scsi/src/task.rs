@@ -135,11 +135,9 @@ impl Completion {
     }
 }
 
-/// A task management function (SAM-5 7).
+/// A task management function for more than one task (SAM-5 7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Management {
-    /// ABORT TASK: the transport has dropped the task already, or waits for it.
-    AbortTask,
     /// ABORT TASK SET: all tasks of this nexus on the logical unit.
     AbortTaskSet,
     /// CLEAR TASK SET: all tasks of all nexuses on the logical unit.
@@ -148,17 +146,16 @@ pub enum Management {
     ClearAca,
     /// LOGICAL UNIT RESET.
     LogicalUnitReset,
-    /// TARGET WARM RESET: all logical units.
+    /// TARGET WARM RESET: LOGICAL UNIT RESET of all logical units that the nexus sees, and of no
+    /// others that the target port has for others.
     TargetWarmReset,
-    /// TARGET COLD RESET: the same, and sessions end.
+    /// TARGET COLD RESET: the same; the transport ends the session.
     TargetColdReset,
 }
 
-/// The answer to a task management function (RFC 7143, 11.6.1).
+/// Why a task management function is not carried out (RFC 7143, 11.6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ManagementAnswer {
-    /// FUNCTION COMPLETE.
-    Complete,
+pub enum Unmanaged {
     /// INCORRECT LOGICAL UNIT NUMBER.
     NoSuchUnit,
     /// FUNCTION REJECTED, or not supported.

@@ -127,6 +127,7 @@ pub(super) async fn compare_and_write(
     let _turn = unit.turn(Way::Alone, extent.lba, extent.blocks.into()).await?;
     let read = unit.medium.read(extent.lba, extent.blocks).await?;
     let answer = same(&read, &expected)?;
+    unit.going()?;
     unit.medium.write(extent.lba, new, durable || unit.writes_through()).await?;
     Ok(answer)
 }
@@ -144,6 +145,7 @@ pub(super) async fn or_write(
     };
     let _turn = unit.turn(Way::Alone, extent.lba, extent.blocks.into()).await?;
     let mut bits = pieces::whole(unit.medium.read(extent.lba, extent.blocks).await?).to_vec();
+    unit.going()?;
     bits.iter_mut().zip(data.iter().flatten()).for_each(|(bit, new)| *bit |= new);
     let durable = durable || unit.writes_through();
     unit.medium.write(extent.lba, vec![bits.into()], durable).await?;

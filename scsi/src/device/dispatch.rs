@@ -4,7 +4,7 @@
 //! attention to learn, is the CDB right, do reservations of others keep it out. Then each command
 //! asks for itself whether it may read or write now.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::Arc;
 
 use super::{
     answer::{Answer, CONFLICT, Refusal, completion},
@@ -19,7 +19,7 @@ use super::{
     pieces, reports,
     session::Session,
     space,
-    tasks::Task,
+    tasks::{Arrival, Task},
     units::{LogicalUnits, State, Unit},
 };
 use crate::{
@@ -62,19 +62,20 @@ impl Shared {
 pub(super) async fn run(
     shared: Arc<Shared>,
     session: Arc<Session>,
+    arrival: Arrival,
     command: Command,
-    dropped: Arc<AtomicBool>,
 ) -> Completion {
     session.refresh(shared.inventory.as_ref(), &shared.units);
     let request = cdb::parse(&command.cdb);
     let Some((unit, medium, access)) = shared.find(&session, command.lun) else {
         return completion(absent(&shared, &session, request));
     };
-    let task = Task::begin(&unit.state().nexus(&session).tasks, &dropped);
+    let task = Task::begin(&unit.state().nexus(&session).tasks, arrival);
     let lun = command.lun.number().unwrap_or(0);
     let attribute = command.attribute;
     let unit = Logical { unit, medium, access, lun, session, task, attribute };
-    let answer = match admit(&unit, &command, request) {
+    // One that was aborted before it began learns nothing in the place of another.
+    let answer = match unit.going().and_then(|()| admit(&unit, &command, request)) {
         Ok(request) => carry_out(&shared, &unit, request, command).await,
         Err(refusal) => Err(refusal),
     };

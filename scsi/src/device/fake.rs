@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::{LogicalUnits, Session, Target};
+use super::{Arrival, LogicalUnits, Session, Target};
 use crate::{
     medium::{Access, Failure, Identity, Inventory, Medium, Pending},
     nexus::{InitiatorPort, Nexus, TargetPort},
@@ -182,7 +182,8 @@ impl Medium for Disk {
     }
 }
 
-/// What is behind all ports; every initiator sees the same, but `nobody`.
+/// What is behind all ports; every initiator sees the same, but `nobody`, and `only-1` and the like,
+/// who see one LUN.
 #[derive(Default)]
 pub(super) struct Shelf {
     epoch: AtomicU64,
@@ -214,7 +215,9 @@ impl Inventory for Shelf {
     fn units(&self, initiator: &str) -> Vec<(u16, u32)> {
         let disks = self.disks.lock().unwrap();
         let all = disks.iter().map(|(lun, disk)| (*lun, disk.identity().ldev));
-        all.filter(|_| initiator != "nobody").collect()
+        let only = initiator.strip_prefix("only-").map(|lun| lun.parse().unwrap());
+        let seen = |lun| initiator != "nobody" && only.is_none_or(|only: u16| only == lun);
+        all.filter(|(lun, _)| seen(*lun)).collect()
     }
 
     fn medium(&self, ldev: u32) -> Option<Arc<dyn Medium>> {
@@ -310,7 +313,28 @@ impl Host {
         cdb: &[u8],
         data: &[u8],
     ) -> std::pin::Pin<Box<dyn Future<Output = Completion> + Send>> {
-        Box::pin(self.target.execute(&self.session, command(lun, cdb, data)))
+        self.carry_out(command(lun, cdb, data))
+    }
+
+    /// Begins a command that comes now.
+    pub fn carry_out(
+        &self,
+        command: Command,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Completion> + Send>> {
+        self.carry_out_as(&self.arrive(), command)
+    }
+
+    pub fn arrive(&self) -> Arrival {
+        self.target.arrive(&self.session)
+    }
+
+    /// Begins a command that came earlier.
+    pub fn carry_out_as(
+        &self,
+        arrival: &Arrival,
+        command: Command,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Completion> + Send>> {
+        Box::pin(self.target.execute(&self.session, arrival, command))
     }
 
     pub fn send(&self, lun: u16, cdb: &[u8], data: &[u8]) -> Completion {

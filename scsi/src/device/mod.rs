@@ -48,4 +48,4 @@ mod fake;
 #[cfg(test)]
 mod tests;
 
-pub use self::{session::Session, target::Target, units::LogicalUnits};
+pub use self::{session::Session, target::Target, tasks::Arrival, units::LogicalUnits};

@@ -3,10 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -14,17 +11,19 @@ use super::{
     cdb,
     conflicts::Class,
     dispatch::{self, Shared},
+    gate::{Ticket, Way},
     inquiry::Port,
     opcodes,
     session::Session,
-    units::LogicalUnits,
+    tasks::Arrival,
+    units::{LogicalUnits, Unit},
 };
 use crate::{
     medium::Inventory,
     nexus::{Nexus, TargetPort},
     sense::Sense,
     service::Service,
-    task::{Command, Completion, LunAddress, Management, ManagementAnswer},
+    task::{Command, Completion, LunAddress, Management, Unmanaged},
 };
 
 /// A target port with the logical units behind it.
@@ -60,6 +59,7 @@ impl fmt::Debug for Target {
 
 impl Service for Target {
     type Session = Session;
+    type Arrival = Arrival;
 
     fn open(&self, nexus: Nexus) -> Arc<Session> {
         Arc::new(Session::new(nexus, self.0.units.session(), self.0.inventory.as_ref()))
@@ -73,54 +73,69 @@ impl Service for Target {
         cdb::parse(cdb).map_or(0, |request| request.takes())
     }
 
+    fn arrive(&self, _session: &Session) -> Arrival {
+        Arrival::new(&self.0.units.clock)
+    }
+
     fn execute(
         &self,
         session: &Arc<Session>,
+        arrival: &Arrival,
         command: Command,
     ) -> impl Future<Output = Completion> + Send + 'static {
         let entry = opcodes::find(&command.cdb);
         let changes = entry.is_ok_and(|it| matches!(it.class, Class::Writes | Class::Itself));
-        let dropped = Arc::new(AtomicBool::new(false));
         let (shared, session) = (Arc::clone(&self.0), Arc::clone(session));
-        let future = dispatch::run(shared, session, command, Arc::clone(&dropped));
-        Execution::begin(Box::pin(future), dropped, changes)
+        let future = dispatch::run(shared, session, arrival.again(), command);
+        Execution::begin(Box::pin(future), arrival.again(), changes)
     }
 
-    fn manage(&self, session: &Session, lun: LunAddress, function: Management) -> ManagementAnswer {
-        self.refresh(session);
-        match function {
-            Management::ClearAca => return ManagementAnswer::Rejected,
-            Management::TargetWarmReset | Management::TargetColdReset => {
-                for unit in session.ldevs().into_iter().filter_map(|ldev| self.0.units.known(ldev))
-                {
-                    unit.state().reset(session.id);
-                }
-                return ManagementAnswer::Complete;
-            }
-            _ => {}
-        }
-        let Some((unit, ..)) = self.0.find(session, lun) else {
-            return ManagementAnswer::NoSuchUnit;
-        };
-        let mut state = unit.state();
-        match function {
-            Management::LogicalUnitReset => state.reset(session.id),
-            Management::AbortTaskSet => state.nexus(session).tasks.abort(false),
-            Management::ClearTaskSet => {
-                state.nexus(session).tasks.abort(false);
-                let told = state.mode.tell_aborted;
-                for nexus in state.others(session.id).filter(|nexus| nexus.tasks.running() > 0) {
-                    nexus.tasks.abort(true);
-                    if !told {
-                        nexus.attentions.push(Sense::COMMANDS_CLEARED);
-                    }
-                }
-            }
-            // ABORT TASK: the transport has dropped it, and so it ends.
-            _ => {}
-        }
-        ManagementAnswer::Complete
+    fn abort(&self, arrival: &Arrival) {
+        arrival.abort();
     }
+
+    fn manage(
+        &self,
+        session: &Session,
+        lun: LunAddress,
+        function: Management,
+    ) -> Result<impl Future<Output = ()> + Send + 'static, Unmanaged> {
+        self.refresh(session);
+        let units = match function {
+            Management::ClearAca => return Err(Unmanaged::Rejected),
+            Management::TargetWarmReset | Management::TargetColdReset => {
+                session.ldevs().into_iter().filter_map(|ldev| self.0.units.known(ldev)).collect()
+            }
+            _ => vec![self.0.find(session, lun).ok_or(Unmanaged::NoSuchUnit)?.0],
+        };
+        let behind = units.into_iter().filter_map(|unit| end_tasks(&unit, session, function));
+        let behind: Vec<Ticket> = behind.collect();
+        Ok(async move {
+            for mut ticket in behind {
+                ticket.enter().await;
+            }
+        })
+    }
+}
+
+/// Ends the tasks of a logical unit that a function is about. Where they are also those of others,
+/// gives a place at the gate behind them.
+fn end_tasks(unit: &Unit, session: &Session, function: Management) -> Option<Ticket> {
+    let mut state = unit.state();
+    match function {
+        Management::AbortTaskSet => {
+            state.abort_own(session);
+            return None;
+        }
+        Management::ClearTaskSet => {
+            let told = state.mode.tell_aborted;
+            for nexus in state.abort_all(session.id).filter(|_| !told) {
+                nexus.attentions.push(Sense::COMMANDS_CLEARED);
+            }
+        }
+        _ => state.reset(session.id),
+    }
+    Some(unit.gate.arrive(Way::Ordered, 0, 0))
 }
 
 type Running = Pin<Box<dyn Future<Output = Completion> + Send>>;
@@ -130,17 +145,17 @@ type Running = Pin<Box<dyn Future<Output = Completion> + Send>>;
 struct Execution {
     running: Option<Running>,
     ended: Option<Completion>,
-    dropped: Arc<AtomicBool>,
+    arrival: Arrival,
     changes: bool,
 }
 
 impl Execution {
     /// Begins it: up to where it waits for the storage, or for its turn, it goes now, so that
     /// commands begin in the order in which they came.
-    fn begin(mut running: Running, dropped: Arc<AtomicBool>, changes: bool) -> Self {
+    fn begin(mut running: Running, arrival: Arrival, changes: bool) -> Self {
         match running.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(ended) => Self { running: None, ended: Some(ended), dropped, changes },
-            Poll::Pending => Self { running: Some(running), ended: None, dropped, changes },
+            Poll::Ready(ended) => Self { running: None, ended: Some(ended), arrival, changes },
+            Poll::Pending => Self { running: Some(running), ended: None, arrival, changes },
         }
     }
 }
@@ -166,7 +181,7 @@ impl Future for Execution {
 
 impl Drop for Execution {
     fn drop(&mut self) {
-        self.dropped.store(true, Ordering::SeqCst);
+        self.arrival.abort();
         if let Some(running) = self.running.take().filter(|_| self.changes)
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {

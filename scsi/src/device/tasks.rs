@@ -1,24 +1,81 @@
 //! Tasks of a nexus on a logical unit: which have been aborted, and how many there are.
+//!
+//! A command belongs to the task set from when it comes, which may be long before the transport has
+//! its data. So it takes the [`Moment`] of then with it, and whatever ends tasks notes the moment of
+//! that: it means the commands that came before it.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
 };
 
+/// A place in the order of arrivals and aborts.
+pub(super) type Moment = u64;
+
+/// The order of arrivals and aborts of an array.
+#[derive(Debug, Default)]
+pub(super) struct Clock(AtomicU64);
+
+impl Clock {
+    /// The moment of a command that comes now.
+    pub fn now(&self) -> Moment {
+        self.0.load(SeqCst)
+    }
+
+    /// The moment of an abort: after that of every command that has come, and not after that of any
+    /// to come.
+    pub fn tick(&self) -> Moment {
+        self.0.fetch_add(1, SeqCst) + 1
+    }
+}
+
+/// A command that has come.
+#[derive(Debug)]
+pub struct Arrival {
+    moment: Moment,
+    /// It was aborted by itself, or nobody waits for it any more.
+    dropped: Arc<AtomicBool>,
+}
+
+impl Arrival {
+    /// It comes now.
+    pub(super) fn new(clock: &Clock) -> Self {
+        Self { moment: clock.now(), dropped: Arc::default() }
+    }
+
+    /// ABORT TASK.
+    pub(super) fn abort(&self) {
+        self.dropped.store(true, SeqCst);
+    }
+
+    /// The same by another hand.
+    pub(super) fn again(&self) -> Self {
+        Self { moment: self.moment, dropped: Arc::clone(&self.dropped) }
+    }
+}
+
 /// All tasks of a nexus on a logical unit.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     running: AtomicUsize,
-    /// How often all were aborted, and how often by another nexus.
-    aborts: AtomicU64,
-    by_others: AtomicU64,
+    /// When all were aborted last, and when by another nexus.
+    aborted: AtomicU64,
+    by_another: AtomicU64,
 }
 
 impl Tasks {
-    /// Aborts all that run now.
-    pub fn abort(&self, by_other: bool) {
-        self.by_others.fetch_add(u64::from(by_other), SeqCst);
-        self.aborts.fetch_add(1, SeqCst);
+    /// Of a nexus that is new to a logical unit, whose tasks were all aborted then.
+    pub fn since(aborted: Moment) -> Self {
+        let (aborted, by_another) = (aborted.into(), aborted.into());
+        Self { running: AtomicUsize::default(), aborted, by_another }
+    }
+
+    /// Aborts all that have come before this moment.
+    pub fn abort(&self, moment: Moment, by_another: bool) {
+        if by_another {
+            self.by_another.fetch_max(moment, SeqCst);
+        }
+        self.aborted.fetch_max(moment, SeqCst);
     }
 
     /// How many run.
@@ -31,32 +88,25 @@ impl Tasks {
 #[derive(Debug)]
 pub(super) struct Task {
     tasks: Arc<Tasks>,
-    aborts: u64,
-    by_others: u64,
-    /// The transport has dropped it.
-    dropped: Arc<AtomicBool>,
+    arrival: Arrival,
 }
 
 impl Task {
     /// It begins.
-    pub fn begin(tasks: &Arc<Tasks>, dropped: &Arc<AtomicBool>) -> Self {
+    pub fn begin(tasks: &Arc<Tasks>, arrival: Arrival) -> Self {
         tasks.running.fetch_add(1, SeqCst);
-        Self {
-            aborts: tasks.aborts.load(SeqCst),
-            by_others: tasks.by_others.load(SeqCst),
-            tasks: Arc::clone(tasks),
-            dropped: Arc::clone(dropped),
-        }
+        Self { tasks: Arc::clone(tasks), arrival }
     }
 
     /// Whether it is not to touch the storage any more, if it has not yet.
     pub fn aborted(&self) -> bool {
-        self.dropped.load(SeqCst) || self.tasks.aborts.load(SeqCst) != self.aborts
+        let all = self.tasks.aborted.load(SeqCst) > self.arrival.moment;
+        all || self.arrival.dropped.load(SeqCst)
     }
 
     /// Whether another nexus aborted it.
     pub fn aborted_by_another(&self) -> bool {
-        self.tasks.by_others.load(SeqCst) != self.by_others
+        self.tasks.by_another.load(SeqCst) > self.arrival.moment
     }
 }
 
@@ -71,16 +121,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_abort_means_those_that_run_and_not_those_that_come() {
-        let (tasks, dropped) = (Arc::default(), Arc::default());
-        let first = Task::begin(&tasks, &dropped);
-        tasks.abort(false);
-        let second = Task::begin(&tasks, &dropped);
+    fn an_abort_means_those_that_have_come_and_not_those_that_come() {
+        let (clock, tasks) = (Clock::default(), Arc::default());
+        let late = Arrival::new(&clock);
+        let first = Task::begin(&tasks, Arrival::new(&clock));
+        tasks.abort(clock.tick(), false);
+        let second = Task::begin(&tasks, Arrival::new(&clock));
+        let late = Task::begin(&tasks, late);
         assert!(first.aborted() && !first.aborted_by_another() && !second.aborted());
-        tasks.abort(true);
+        assert!(late.aborted(), "it had come, though it had not begun");
+        tasks.abort(clock.tick(), true);
         assert!(second.aborted() && second.aborted_by_another());
-        assert_eq!(tasks.running(), 2);
-        drop((first, second));
+        let another = Arc::new(Tasks::since(clock.tick()));
+        let task = Task::begin(&another, second.arrival.again());
+        assert!(task.aborted_by_another(), "a nexus may be new to a unit that was reset");
+        let third = Task::begin(&another, Arrival::new(&clock));
+        third.arrival.again().abort();
+        assert!(third.aborted() && !third.aborted_by_another());
+        assert_eq!((tasks.running(), another.running()), (3, 2));
+        drop((first, second, late));
         assert_eq!(tasks.running(), 0);
     }
 }

@@ -15,7 +15,7 @@ use super::{
     mode::Parameters,
     persistent::{Path, Persistent, kept},
     session::Session,
-    tasks::Tasks,
+    tasks::{Clock, Moment, Tasks},
 };
 use crate::{medium::Medium, sense::Sense};
 
@@ -24,6 +24,7 @@ use crate::{medium::Medium, sense::Sense};
 pub struct LogicalUnits {
     units: Mutex<HashMap<u32, Arc<Unit>>>,
     sessions: AtomicU64,
+    pub(super) clock: Arc<Clock>,
 }
 
 impl LogicalUnits {
@@ -62,7 +63,11 @@ impl LogicalUnits {
             Arc::new(Unit {
                 gate: Arc::default(),
                 reserving: tokio::sync::Mutex::default(),
-                state: Mutex::new(State { persistent, ..State::default() }),
+                state: Mutex::new(State {
+                    persistent,
+                    clock: Arc::clone(&self.clock),
+                    ..State::default()
+                }),
             })
         });
         Arc::clone(unit)
@@ -112,6 +117,9 @@ pub(super) struct State {
     /// Persistent reservations.
     pub persistent: Persistent,
     nexuses: BTreeMap<u64, Nexus>,
+    clock: Arc<Clock>,
+    /// When the tasks of all nexuses were ended last.
+    ended: Moment,
 }
 
 /// What a logical unit keeps of a nexus.
@@ -131,7 +139,7 @@ impl State {
         self.nexuses.entry(session.id).or_insert_with(|| Nexus {
             path: session.path().clone(),
             attentions: Attentions::power_on(),
-            tasks: Arc::default(),
+            tasks: Arc::new(Tasks::since(self.ended)),
         })
     }
 
@@ -147,10 +155,26 @@ impl State {
         }
     }
 
+    /// The tasks of a nexus end, by itself: ABORT TASK SET.
+    pub fn abort_own(&mut self, session: &Session) {
+        let moment = self.clock.tick();
+        self.nexus(session).tasks.abort(moment, false);
+    }
+
+    /// The tasks of all nexuses end, by one: CLEAR TASK SET. Gives the others that had any.
+    pub fn abort_all(&mut self, session: u64) -> impl Iterator<Item = &mut Nexus> {
+        self.ended = self.clock.tick();
+        for (id, nexus) in &self.nexuses {
+            nexus.tasks.abort(self.ended, *id != session);
+        }
+        self.others(session).filter(|nexus| nexus.tasks.running() > 0)
+    }
+
     /// The tasks of some paths end.
     pub fn abort(&mut self, paths: &[Path]) {
+        let moment = self.clock.tick();
         for nexus in self.nexuses.values().filter(|nexus| paths.contains(&nexus.path)) {
-            nexus.tasks.abort(true);
+            nexus.tasks.abort(moment, true);
         }
     }
 
@@ -166,8 +190,8 @@ impl State {
     pub fn reset(&mut self, session: u64) {
         self.reserved = None;
         self.mode = Parameters::default();
-        for (id, nexus) in &mut self.nexuses {
-            nexus.tasks.abort(*id != session);
+        let _ = self.abort_all(session);
+        for nexus in self.nexuses.values_mut() {
             nexus.attentions.push(Sense::RESET);
         }
     }

@@ -29,8 +29,8 @@ use super::{
     negotiate::TextState,
     pdu::{AsyncMessage, BHS, Bhs, NO_TAG, NopIn, NopOut, Reason, Reject, Request, stamp},
     portal::Limits,
-    sessions::{Control, End, Sessions},
-    tasks::{Stage, Task},
+    sessions::End,
+    tasks::{Arrival, Stage, Task},
     transfer::Stray,
     window::Window,
     wire::{Decoder, Outbox, Pdu, WireError},
@@ -69,8 +69,8 @@ impl<S: Service> Drop for Bound<S> {
 pub(super) enum Done {
     /// A command.
     Command(u32, Completion),
-    /// The other sessions are silent.
-    Siblings(u32),
+    /// The tasks of others that a task management function of this tag is about.
+    Ended(u32),
 }
 
 /// What ends a connection.
@@ -95,7 +95,6 @@ pub(super) struct Connection<'a, D: Directory> {
     pub(super) running: FuturesUnordered<Running>,
     pub(super) bound: Option<Bound<D::Service>>,
     pub(super) directory: Arc<D>,
-    pub(super) sessions: &'a Sessions,
     pub(super) limits: &'a Limits,
     pub(super) initiator: InitiatorPort,
     pub(super) local: SocketAddr,
@@ -104,7 +103,7 @@ pub(super) struct Connection<'a, D: Directory> {
     pub(super) outbox: Outbox,
     pub(super) window: Window,
     pub(super) stat_sn: u32,
-    pub(super) tasks: HashMap<u32, Task>,
+    pub(super) tasks: HashMap<u32, Task<Arrival<D>>>,
     /// By unit: commands that have not begun.
     pub(super) lanes: HashMap<LunAddress, VecDeque<u32>>,
     /// Commands that wait for room for their data, in their order.
@@ -123,7 +122,6 @@ impl<'a, D: Directory> Connection<'a, D> {
     /// After the response that ended the login; `stat_sn` is the next status number.
     pub(super) fn new(
         directory: Arc<D>,
-        sessions: &'a Sessions,
         limits: &'a Limits,
         local: SocketAddr,
         established: Established<D::Service>,
@@ -135,7 +133,6 @@ impl<'a, D: Directory> Connection<'a, D> {
             running: FuturesUnordered::new(),
             bound: admission.map(|admission| Bound::open(admission, initiator.clone())),
             directory,
-            sessions,
             limits,
             initiator,
             local,
@@ -164,8 +161,8 @@ impl<'a, D: Directory> Connection<'a, D> {
         mut reader: impl AsyncRead + Unpin,
         mut writer: impl AsyncWrite + Unpin,
         mut decoder: Decoder,
-        mut control: mpsc::UnboundedReceiver<Control>,
-    ) -> mpsc::UnboundedReceiver<Control> {
+        mut control: mpsc::UnboundedReceiver<End>,
+    ) -> mpsc::UnboundedReceiver<End> {
         let timer = sleep_until(Instant::now() + self.limits.idle);
         tokio::pin!(timer);
         let (mut heard, mut pinged, mut leaving) = (false, false, false);
@@ -196,9 +193,8 @@ impl<'a, D: Directory> Connection<'a, D> {
                 }
                 Some(done) = self.running.next(), if !self.running.is_empty() => self.done(done),
                 message = control.recv() => match message {
-                    None | Some(Control::End(End::Reinstated)) => break,
-                    Some(Control::End(End::Drop)) => self.drop_soon(),
-                    Some(Control::Silence(done)) => self.silence_for(done),
+                    None | Some(End::Reinstated) => break,
+                    Some(End::Drop) => self.drop_soon(),
                 },
                 read = decoder.fill(&mut reader), if !crowded && !self.ending => match read {
                     Ok(0) | Err(_) => break,
@@ -222,6 +218,8 @@ impl<'a, D: Directory> Connection<'a, D> {
             }
         }
         drop((reader, writer));
+        // Nobody waits for them any more (SAM-5 6.3.4).
+        self.abort(|_| true);
         // Writes that are still on their way must not land after those of the next session.
         let all_over = async { while self.running.next().await.is_some() {} };
         if timeout(self.limits.drain, all_over).await.is_err() {
@@ -329,7 +327,7 @@ impl<'a, D: Directory> Connection<'a, D> {
     }
 
     /// Tells the initiator that the connection is dropped, and drops it.
-    fn drop_soon(&mut self) {
+    pub(super) fn drop_soon(&mut self) {
         if !self.ending {
             let message = AsyncMessage {
                 itt: NO_TAG,

@@ -49,6 +49,7 @@ impl<D: Directory> Connection<'_, D> {
             return Ok(());
         }
         let bound = self.bound.as_ref().ok_or_else(protocol)?;
+        let arrival = bound.service.arrive(&bound.session);
         if header.itt == NO_TAG || !header.write && !pdu.data.is_empty() {
             return Err(protocol());
         }
@@ -84,7 +85,7 @@ impl<D: Directory> Connection<'_, D> {
         let want = call.takes.min(offered);
         let transfer = Transfer::new(pdu.data, want, offered, last, &self.parameters)
             .map_err(|Stray| Trouble::Reject(Reason::Protocol, pdu.bhs))?;
-        self.accept(header, call, cdb, transfer);
+        self.accept(header, call, arrival, cdb, transfer);
         Ok(())
     }
 }

@@ -1,8 +1,7 @@
 //! Task management and logout (RFC 7143, 11.5, 11.6, 11.14): answered when nothing more comes of
 //! the tasks that end.
 
-use futures_util::{FutureExt, future::join_all};
-use tokio::sync::oneshot;
+use futures_util::FutureExt;
 
 use super::{
     connection::{Connection, Done, Trouble},
@@ -11,9 +10,8 @@ use super::{
     window::Place,
 };
 use crate::{
-    nexus::Nexus,
     service::Service,
-    task::{Management, ManagementAnswer},
+    task::{Management, Unmanaged},
 };
 
 /// The most functions that wait for tasks to end.
@@ -26,22 +24,16 @@ const NO_REASSIGNMENT: u8 = 4;
 const NOT_SUPPORTED: u8 = 5;
 const REJECTED: u8 = 255;
 
-/// Who hears of it when tasks are silent.
-pub(super) enum Whom {
-    /// The initiator, with FUNCTION COMPLETE to this tag; then all sessions of the target end
-    /// where `end`.
-    Initiator { itt: u32, end: bool },
-    /// Another session.
-    Sibling(Option<oneshot::Sender<()>>),
-}
-
-/// Somebody who waits for tasks to end.
+/// A function that waits for tasks to end.
 pub(super) struct Waiter {
-    pub(super) whom: Whom,
-    /// The tasks.
-    pub(super) left: Vec<u32>,
-    /// Whether other sessions are waited for as well.
-    pub(super) siblings: bool,
+    /// Its tag, for FUNCTION COMPLETE.
+    itt: u32,
+    /// The tasks of this session.
+    left: Vec<u32>,
+    /// Whether the service waits for those of others.
+    others: bool,
+    /// Whether the session ends then.
+    end: bool,
 }
 
 impl<D: Directory> Connection<'_, D> {
@@ -67,34 +59,26 @@ impl<D: Directory> Connection<'_, D> {
             8 => return self.respond(header.itt, NO_REASSIGNMENT),
             _ => return self.respond(header.itt, NOT_SUPPORTED),
         };
-        match bound.service.manage(&bound.session, header.lun, function) {
-            ManagementAnswer::NoSuchUnit => return self.respond(header.itt, NO_UNIT),
-            ManagementAnswer::Rejected => return self.respond(header.itt, REJECTED),
-            ManagementAnswer::Complete => {}
-        }
-        let whole = matches!(function, Management::TargetWarmReset | Management::TargetColdReset);
-        let silent = match function {
-            Management::ClearAca => Vec::new(),
-            _ => self.abort(|call| whole || call.lun == header.lun),
+        let ended = match bound.service.manage(&bound.session, header.lun, function) {
+            Ok(ended) => ended,
+            Err(Unmanaged::NoSuchUnit) => return self.respond(header.itt, NO_UNIT),
+            Err(Unmanaged::Rejected) => return self.respond(header.itt, REJECTED),
         };
-        if whole {
-            self.silence_siblings(header.itt);
-        }
+        let itt = header.itt;
+        self.running.push(Box::pin(ended.map(move |()| Done::Ended(itt))));
+        let whole = matches!(function, Management::TargetWarmReset | Management::TargetColdReset);
+        let left = self.abort(|call| whole || call.lun == header.lun);
         let end = function == Management::TargetColdReset;
-        let whom = Whom::Initiator { itt: header.itt, end };
-        self.wait_for(Waiter { whom, left: silent, siblings: whole });
+        self.wait_for(Waiter { itt, left, others: true, end });
         Ok(())
     }
 
     fn abort_task(&mut self, header: &TaskRequest) -> Result<(), Trouble> {
         let referenced = header.referenced;
         let known = self.tasks.get(&referenced).is_some_and(|task| task.call.lun == header.lun);
-        if let Some(bound) = self.bound.as_ref().filter(|_| known) {
-            // It says nothing that is not known already.
-            let _ = bound.service.manage(&bound.session, header.lun, Management::AbortTask);
+        if known {
             let left = self.abort(|call| call.itt == referenced);
-            let whom = Whom::Initiator { itt: header.itt, end: false };
-            self.wait_for(Waiter { whom, left, siblings: false });
+            self.wait_for(Waiter { itt: header.itt, left, others: false, end: false });
             return Ok(());
         }
         // One that has not come yet is taken as come and aborted.
@@ -113,14 +97,7 @@ impl<D: Directory> Connection<'_, D> {
         Ok(())
     }
 
-    fn silence_siblings(&mut self, itt: u32) {
-        let Some(bound) = &self.bound else { return };
-        let nexus = Nexus { initiator: self.initiator.clone(), target: bound.target.clone() };
-        let all = join_all(self.sessions.silence(&nexus));
-        self.running.push(Box::pin(all.map(move |_| Done::Siblings(itt))));
-    }
-
-    pub(super) fn wait_for(&mut self, waiter: Waiter) {
+    fn wait_for(&mut self, waiter: Waiter) {
         self.waiters.push(waiter);
         self.tell();
     }
@@ -133,31 +110,22 @@ impl<D: Directory> Connection<'_, D> {
         self.tell();
     }
 
-    pub(super) fn siblings_are_silent(&mut self, tag: u32) {
-        for waiter in &mut self.waiters {
-            if matches!(waiter.whom, Whom::Initiator { itt, .. } if itt == tag) {
-                waiter.siblings = false;
-            }
+    /// The tasks of others have ended that a function was about.
+    pub(super) fn others_are_silent(&mut self, itt: u32) {
+        if let Some(waiter) = self.waiters.iter_mut().find(|its| its.itt == itt && its.others) {
+            waiter.others = false;
         }
         self.tell();
     }
 
     /// Tells those who have waited long enough.
     fn tell(&mut self) {
-        let over = |waiter: &mut Waiter| waiter.left.is_empty() && !waiter.siblings;
+        let over = |waiter: &mut Waiter| waiter.left.is_empty() && !waiter.others;
         let ready: Vec<Waiter> = self.waiters.extract_if(.., over).collect();
         for waiter in ready {
-            match waiter.whom {
-                Whom::Sibling(done) => {
-                    // The other session may be over.
-                    let _ = done.map(|done| done.send(()));
-                }
-                Whom::Initiator { itt, end } => {
-                    let _ = self.respond(itt, COMPLETE);
-                    if let Some(bound) = self.bound.as_ref().filter(|_| end) {
-                        self.sessions.end(Some(&bound.target));
-                    }
-                }
+            let _ = self.respond(waiter.itt, COMPLETE);
+            if waiter.end {
+                self.drop_soon();
             }
         }
     }

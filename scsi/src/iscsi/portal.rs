@@ -29,7 +29,7 @@ use super::{
     keys::{DEFAULT_SEGMENT, Parameters},
     login::{Established, Login, Status, Step},
     pdu::{LoginRequest, LoginResponse, stamp},
-    sessions::{Control, End, Entered, Sessions, Ticket},
+    sessions::{End, Entered, Sessions, Ticket},
     wire::{Decoder, Outbox, Pdu, WireError},
 };
 
@@ -153,7 +153,7 @@ impl<D: Directory> Portal<D> {
         drop(listener);
         // First this, so that no login that ends now is overlooked.
         self.stopping.send_replace(true);
-        self.sessions.end(None);
+        self.sessions.end();
         let all_over = async { while connections.join_next().await.is_some() {} };
         let _ = timeout(self.limits.drain + Duration::from_secs(3), all_over).await;
         connections.shutdown().await;
@@ -209,14 +209,8 @@ impl<D: Directory> Portal<D> {
         decoder.header_digest = established.parameters.header_digest;
         decoder.data_digest = established.parameters.data_digest;
         decoder.most = established.own_segment as usize;
-        let connection = Connection::new(
-            Arc::clone(&self.directory),
-            &self.sessions,
-            &self.limits,
-            local,
-            established,
-            stat_sn,
-        );
+        let connection =
+            Connection::new(Arc::clone(&self.directory), &self.limits, local, established, stat_sn);
         // The nexus is there before the initiator hears of it.
         let mut outbox = last;
         let control = match timeout(self.limits.login, outbox.flush(&mut writer)).await {
@@ -226,7 +220,7 @@ impl<D: Directory> Portal<D> {
                 control
             }
         };
-        // In this order: who waits for the end of this session takes its place.
+        // In this order: who waits for the end of this session finds its place free.
         drop(ticket);
         drop(control);
     }
@@ -281,7 +275,7 @@ impl<D: Directory> Portal<D> {
     async fn enter(
         &self,
         established: &Established<D::Service>,
-    ) -> Option<(Ticket<'_>, mpsc::UnboundedReceiver<Control>)> {
+    ) -> Option<(Ticket<'_>, mpsc::UnboundedReceiver<End>)> {
         let target = established.admission.as_ref().map(|admission| &admission.port);
         loop {
             let entered = self.sessions.enter(
@@ -294,9 +288,9 @@ impl<D: Directory> Portal<D> {
                 Entered::Full => return None,
                 Entered::Ticket(ticket, control) => return Some((ticket, control)),
                 Entered::Occupied(other) => {
-                    let _ = other.send(Control::End(End::Reinstated));
+                    let _ = other.send(End::Reinstated);
                     other.closed().await;
-                    // It leaves the list a moment after it has closed its ears.
+                    // It has left the list before it closed its ears, unless the portal stops.
                     tokio::task::yield_now().await;
                 }
             }
@@ -306,7 +300,7 @@ impl<D: Directory> Portal<D> {
 
 /// What a login leaves: who, its place, its ear, and the last response.
 type LoggedIn<'a, D> =
-    (Established<<D as Directory>::Service>, Ticket<'a>, mpsc::UnboundedReceiver<Control>, Outbox);
+    (Established<<D as Directory>::Service>, Ticket<'a>, mpsc::UnboundedReceiver<End>, Outbox);
 
 impl Line {
     async fn next(&mut self) -> Option<Pdu> {

@@ -1,33 +1,25 @@
-//! Which sessions a portal has, so that one can end or silence another.
+//! Which sessions a portal has, so that one can end another.
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU16, Ordering},
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use crate::nexus::{InitiatorPort, Nexus, TargetPort};
+use crate::nexus::{InitiatorPort, TargetPort};
 
 /// Why a session is told to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// The initiator has logged in again with the same identity (RFC 7143, 6.3.5).
     Reinstated,
-    /// The portal stops, or the target was reset.
+    /// The portal stops.
     Drop,
 }
 
-/// What a session is told.
-pub(super) enum Control {
-    /// To end.
-    End(End),
-    /// To end all its tasks without a word, and to tell when nothing of them is left.
-    Silence(oneshot::Sender<()>),
-}
-
-/// By it a session is told; closed when the session is over.
-pub(super) type Wire = mpsc::UnboundedSender<Control>;
+/// By it a session is told to end; closed when the session is over.
+pub(super) type Wire = mpsc::UnboundedSender<End>;
 
 struct Entry {
     initiator: InitiatorPort,
@@ -47,7 +39,7 @@ pub(super) struct Sessions {
 /// What came of the wish to be a session.
 pub(super) enum Entered<'a> {
     /// It is one.
-    Ticket(Ticket<'a>, mpsc::UnboundedReceiver<Control>),
+    Ticket(Ticket<'a>, mpsc::UnboundedReceiver<End>),
     /// There is one with the same identity; it has to go first.
     Occupied(Wire),
     /// There are too many.
@@ -107,28 +99,11 @@ impl Sessions {
         self.entries().iter().any(|entry| entry.tsih == tsih)
     }
 
-    /// Ends all sessions of a target, or all.
-    pub(super) fn end(&self, target: Option<&TargetPort>) {
+    /// Ends all.
+    pub(super) fn end(&self) {
         for entry in self.entries().iter() {
-            if target.is_none() || entry.target.as_ref() == target {
-                // One that is over need not be told.
-                let _ = entry.wire.send(Control::End(End::Drop));
-            }
+            // One that is over need not be told.
+            let _ = entry.wire.send(End::Drop);
         }
-    }
-
-    /// Silences the other sessions of a target; each answer comes when one is silent.
-    pub(super) fn silence(&self, nexus: &Nexus) -> Vec<oneshot::Receiver<()>> {
-        let entries = self.entries();
-        let others = entries.iter().filter(|entry| {
-            entry.target.as_ref() == Some(&nexus.target) && entry.initiator != nexus.initiator
-        });
-        others
-            .map(|entry| {
-                let (done, silent) = oneshot::channel();
-                let _ = entry.wire.send(Control::Silence(done));
-                silent
-            })
-            .collect()
     }
 }

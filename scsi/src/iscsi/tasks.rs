@@ -5,13 +5,11 @@
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use tokio::sync::oneshot;
 
 use super::{
     answer::{Call, answer},
     connection::{Connection, Done, next_tag, post},
     directory::Directory,
-    manage::{Waiter, Whom},
     pdu::{R2t, ScsiCommand},
     transfer::Transfer,
 };
@@ -36,8 +34,9 @@ pub(super) enum Stage {
 }
 
 /// A command that is not answered yet.
-pub(super) struct Task {
+pub(super) struct Task<A> {
     pub(super) call: Call,
+    arrival: A,
     cdb: Bytes,
     attribute: TaskAttribute,
     pub(super) transfer: Transfer,
@@ -49,18 +48,23 @@ pub(super) struct Task {
     admitted: bool,
 }
 
+/// What the service of a directory knows a command by.
+pub(super) type Arrival<D> = <<D as Directory>::Service as Service>::Arrival;
+
 impl<D: Directory> Connection<'_, D> {
     /// Takes a command in, its number being next.
     pub(super) fn accept(
         &mut self,
         header: &ScsiCommand,
         call: Call,
+        arrival: Arrival<D>,
         cdb: Bytes,
         transfer: Transfer,
     ) {
         let cost = if call.read { call.expected } else { transfer.want() } as usize;
         let task = Task {
             call,
+            arrival,
             cdb,
             attribute: attribute(header.attribute),
             transfer,
@@ -165,7 +169,7 @@ impl<D: Directory> Connection<'_, D> {
                 data_out: if data.is_empty() { Vec::new() } else { vec![data] },
                 offered: if task.call.write { task.call.expected as usize } else { 0 },
             };
-            let running = bound.service.execute(&bound.session, command);
+            let running = bound.service.execute(&bound.session, &task.arrival, command);
             self.running.push(Box::pin(running.map(move |done| Done::Command(itt, done))));
         }
         self.lanes.remove(&lun);
@@ -174,7 +178,7 @@ impl<D: Directory> Connection<'_, D> {
 
     pub(super) fn done(&mut self, done: Done) {
         match done {
-            Done::Siblings(itt) => self.siblings_are_silent(itt),
+            Done::Ended(itt) => self.others_are_silent(itt),
             Done::Command(itt, completion) => {
                 let Some(task) = self.forget(itt) else { return };
                 if task.stage == Stage::Aborted {
@@ -196,7 +200,7 @@ impl<D: Directory> Connection<'_, D> {
     }
 
     /// A task is over: its room is free.
-    fn forget(&mut self, itt: u32) -> Option<Task> {
+    fn forget(&mut self, itt: u32) -> Option<Task<Arrival<D>>> {
         let task = self.tasks.remove(&itt)?;
         if task.admitted {
             self.taken -= task.cost;
@@ -224,6 +228,9 @@ impl<D: Directory> Connection<'_, D> {
             match self.tasks.get_mut(&itt) {
                 Some(task) if task.stage != Stage::Waiting => {
                     task.stage = Stage::Aborted;
+                    if let Some(bound) = &self.bound {
+                        bound.service.abort(&task.arrival);
+                    }
                     left.push(itt);
                 }
                 _ => {
@@ -240,11 +247,6 @@ impl<D: Directory> Connection<'_, D> {
         }
         self.admit();
         left
-    }
-
-    pub(super) fn silence_for(&mut self, done: oneshot::Sender<()>) {
-        let left = self.abort(|_| true);
-        self.wait_for(Waiter { whom: Whom::Sibling(Some(done)), left, siblings: false });
     }
 }
 

@@ -4,7 +4,6 @@ use crate::{
     device::fake::{Disk, Host, System, command, poll},
     medium::Failure,
     sense::Sense,
-    service::Service,
     task::{Status, TaskAttribute},
 };
 
@@ -121,7 +120,7 @@ fn compare_and_write_writes_where_all_is_as_expected_and_nothing_otherwise() {
     }
     let mut more = command(0, &cdb, &[2; 2048]);
     more.offered = 2560;
-    let answer = crate::device::fake::now(host.target.execute(&host.session, more));
+    let answer = crate::device::fake::now(host.carry_out(more));
     assert_eq!(answer.sense, Some(Sense::INVALID_FIELD_IN_CDB), "more than it takes");
     assert_eq!(host.status(&compare_and_write(0, 0), &[]), Status::Good);
     assert_eq!(host.status(&compare_and_write(0, 255), &vec![0; 510 * 512]), {
@@ -182,8 +181,7 @@ fn an_ordered_command_goes_after_all_before_it_and_before_all_behind_it() {
     let mut first = host.begin(0, &[0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0], &block(1));
     let mut ordered = command(0, &[0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0], &[]);
     ordered.attribute = TaskAttribute::Ordered;
-    let mut ordered: std::pin::Pin<Box<dyn Future<Output = _> + Send>> =
-        Box::pin(host.target.execute(&host.session, ordered));
+    let mut ordered = host.carry_out(ordered);
     let mut behind = host.begin(0, &[0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0], &block(2));
     assert!(poll(&mut first).is_none() && poll(&mut ordered).is_none());
     assert!(poll(&mut behind).is_none());
@@ -194,7 +192,7 @@ fn an_ordered_command_goes_after_all_before_it_and_before_all_behind_it() {
     assert_eq!(host.read(0, 1), block(2));
     let mut aca = command(0, &[0; 6], &[]);
     aca.attribute = TaskAttribute::Aca;
-    let answer = crate::device::fake::now(host.target.execute(&host.session, aca));
+    let answer = crate::device::fake::now(host.carry_out(aca));
     assert_eq!(answer.sense.map(|sense| (sense.asc, sense.ascq)), Some((0x49, 0)));
 }
 

@@ -128,7 +128,7 @@ fn luns_are_listed_in_order_and_unknown_ones_say_that_they_are_not_there() {
     }
     let mut well_known = crate::device::fake::command(0, &[0xa0, 0, 0, 0, 0, 0, 0, 0, 1, 0], &[]);
     well_known.lun = LunAddress::REPORT_LUNS;
-    let answer = crate::service::Service::execute(&host.target, &host.session, well_known);
+    let answer = host.carry_out(well_known);
     assert_eq!(crate::device::fake::now(answer).data_in.concat(), all);
 }
 

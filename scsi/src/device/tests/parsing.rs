@@ -57,7 +57,7 @@ proptest! {
         let mut command = command(0, &[], &data[..data.len().min(takes)]);
         (command.cdb, command.lun) = (cdb.into(), LunAddress(lun));
         (command.attribute, command.offered) = (TaskAttribute::Simple, takes + more);
-        let answer = now(host.target.execute(&host.session, command));
+        let answer = now(host.carry_out(command));
         prop_assert_eq!(answer.sense.is_some(), answer.status == Status::CheckCondition);
         let length: usize = answer.data_in.iter().map(|piece| piece.len()).sum();
         prop_assert!(length <= MAX_TRANSFER);

@@ -14,7 +14,7 @@ use crate::{
     nexus::{Nexus, TargetPort},
     sense::Sense,
     service::Service,
-    task::{Command, Completion, LunAddress, Management, ManagementAnswer},
+    task::{Command, Completion, LunAddress, Management, Unmanaged},
 };
 
 /// Bytes of the disk.
@@ -34,6 +34,8 @@ pub(super) struct Disk {
     pub(super) release: Arc<tokio::sync::Semaphore>,
     /// Commands that ended.
     pub(super) ended: Arc<AtomicUsize>,
+    /// Commands that were aborted while they ran.
+    pub(super) aborted: AtomicUsize,
 }
 
 impl Default for Disk {
@@ -46,6 +48,7 @@ impl Default for Disk {
             begun: Mutex::default(),
             release: Arc::new(tokio::sync::Semaphore::new(0)),
             ended: Arc::default(),
+            aborted: AtomicUsize::default(),
         }
     }
 }
@@ -86,6 +89,7 @@ fn range(cdb: &[u8]) -> (u32, usize) {
 
 impl Service for Disk {
     type Session = Open;
+    type Arrival = ();
 
     fn open(&self, _: Nexus) -> Arc<Open> {
         self.opened.fetch_add(1, Ordering::SeqCst);
@@ -102,9 +106,16 @@ impl Service for Disk {
         if cdb[0] == 0x2a { range(cdb).1 } else { 0 }
     }
 
+    fn arrive(&self, _: &Open) {}
+
+    fn abort(&self, (): &()) {
+        self.aborted.fetch_add(1, Ordering::SeqCst);
+    }
+
     fn execute(
         &self,
         session: &Arc<Open>,
+        (): &(),
         command: Command,
     ) -> impl Future<Output = Completion> + Send + 'static {
         assert!(!session.0.load(Ordering::SeqCst), "nothing is executed on a closed session");
@@ -145,13 +156,18 @@ impl Service for Disk {
         }
     }
 
-    fn manage(&self, _: &Open, lun: LunAddress, function: Management) -> ManagementAnswer {
+    fn manage(
+        &self,
+        _: &Open,
+        lun: LunAddress,
+        function: Management,
+    ) -> Result<impl Future<Output = ()> + Send + 'static, Unmanaged> {
         match (lun == LUN, function) {
-            (_, Management::ClearAca) => ManagementAnswer::Rejected,
+            (_, Management::ClearAca) => Err(Unmanaged::Rejected),
             (false, Management::LogicalUnitReset | Management::AbortTaskSet) => {
-                ManagementAnswer::NoSuchUnit
+                Err(Unmanaged::NoSuchUnit)
             }
-            _ => ManagementAnswer::Complete,
+            _ => Ok(std::future::ready(())),
         }
     }
 }

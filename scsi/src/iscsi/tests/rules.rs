@@ -155,6 +155,8 @@ async fn an_aborted_task_says_nothing_and_the_abort_is_answered_when_it_is_over(
         let Some(Response::TaskResponse(answer)) = answer else { panic!("{answer:?}") };
         assert_eq!((answer.response, answer.itt), (0, 7), "function {function}");
         assert!(raw.ready(1).await, "the tag is free again");
+        let told = serving.disk.aborted.swap(0, Ordering::SeqCst);
+        assert_eq!(told, 1, "the service knows that nobody waits for it");
     }
     serving.stop().await;
 }
@@ -208,7 +210,7 @@ async fn management_of_what_is_not_there_is_answered_as_the_standard_says() {
 }
 
 #[tokio::test]
-async fn a_reset_silences_other_sessions_and_a_cold_one_ends_them() {
+async fn a_reset_of_a_target_takes_no_answers_from_other_sessions_and_ends_none() {
     let serving = Serving::open(Limits::default()).await;
     let mut other = Raw::login(&serving, &[]).await;
     let command = other.command(1, &[0xc0, 0, 0, 0, 0, 0]);
@@ -218,17 +220,16 @@ async fn a_reset_silences_other_sessions_and_a_cold_one_ends_them() {
     other.send(ping.write(), &[]).await;
     assert!(matches!(other.response().await, Some(Response::NopIn(_))));
     let session = within(host().login(serving.address, TARGET)).await.unwrap();
-    let (reset, ()) = tokio::join!(within(session.manage(LUN, 6)), async {
-        within(session.ping(Bytes::new())).await.unwrap();
-        serving.disk.release.add_permits(1);
-    });
-    assert_eq!(reset.unwrap(), 0);
-    assert_eq!(serving.disk.ended.load(Ordering::SeqCst), 1, "it waited for the other's task");
-    assert!(other.ready(2).await, "without a word about the task that was aborted");
+    assert_eq!(within(session.manage(LUN, 6)).await.unwrap(), 0);
+    // A cold one ends the session that asked.
     assert_eq!(within(session.manage(LUN, 7)).await.unwrap(), 0);
-    assert!(matches!(other.response().await, Some(Response::AsyncMessage(m)) if m.event == 2));
-    assert!(other.receive().await.is_none());
-    serving.disk.closed(2).await;
+    serving.disk.closed(1).await;
+    assert!(within(session.command(LUN, &[0; 6], Bytes::new(), 0)).await.is_err());
+    serving.disk.release.add_permits(1);
+    let answer = other.response().await;
+    let Some(Response::ScsiResponse(answer)) = answer else { panic!("{answer:?}") };
+    assert_eq!((answer.itt, answer.status), (1, 0), "what becomes of it is the service's to say");
+    assert!(other.ready(2).await);
     serving.stop().await;
 }
 
