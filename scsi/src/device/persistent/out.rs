@@ -125,9 +125,11 @@ impl Persistent {
         }
         let mut effects = Effects::default();
         if list.action_key == 0 {
-            if own.is_some() {
-                self.unregister(order.path, &mut effects);
+            if own.is_none() {
+                // Who has nothing to give up changes nothing (SPC-4 tables 64 and 65).
+                return Ok(effects);
             }
+            self.unregister(order.path, &mut effects);
         } else {
             let all: &[u16] = if list.all_ports { order.ports } else { &[] };
             let others = all.iter().filter(|port| **port != order.path.port);

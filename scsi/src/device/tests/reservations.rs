@@ -108,7 +108,7 @@ fn only_who_is_registered_with_the_key_it_names_reserves_and_releases() {
     assert_eq!(out(&host, REGISTER, 0, 10, 12), Good, "a new key");
     assert_eq!(out(&host, IGNORE, 0, 99, 13), Good);
     assert_eq!(out(&other, REGISTER, 0, 0, 0), Good, "nothing to do");
-    assert_eq!(keys(&host), (4, vec![13]));
+    assert_eq!(keys(&host), (3, vec![13]));
     assert_eq!(out(&host, RESERVE, 2, 13, 0), CheckCondition, "no such type");
     assert_eq!(out(&host, RESERVE, 0x11, 13, 0), CheckCondition, "no such scope");
     assert_eq!(out(&host, RESERVE, 1, 13, 0), Good);
@@ -299,6 +299,22 @@ fn with_aptpl_a_change_is_answered_and_seen_when_it_is_kept() {
     assert_eq!(poll(&mut second).unwrap().status, Good);
     let again = System::over(&system.shelf);
     assert_eq!(keys(&again.ready("a", 1)).1, [10, 20], "both are kept");
+}
+
+#[test]
+fn who_is_not_registered_and_registers_nothing_changes_nothing() {
+    for action in [REGISTER, IGNORE] {
+        let (system, disk) = System::new(100);
+        for (name, key) in [("a", 10), ("b", 20)] {
+            let host = system.ready(name, 1);
+            assert_eq!(host.status(&cdb(REGISTER, 0), &list(0, key, 1)), Good);
+        }
+        let other = system.ready("c", 1);
+        let (before, kept) = (keys(&other), disk.parts().kept.clone());
+        assert_eq!(other.status(&cdb(action, 0), &list(0, 0, 0)), Good);
+        assert_eq!((keys(&other), disk.parts().kept.clone()), (before, kept));
+        assert_eq!(keys(&System::over(&system.shelf).ready("a", 1)).1, [10, 20]);
+    }
 }
 
 #[test]
