@@ -58,7 +58,12 @@ impl Driver {
     }
 
     /// Until the session ends. What is not answered then is dropped, which its owner sees.
-    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<(Order, Answer)>) {
+    /// Commands are taken as far as they can be sent soon; the rest at once.
+    pub(super) async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<(Order, Answer)>,
+        mut urgent: mpsc::Receiver<(Order, Answer)>,
+    ) {
         let timer = sleep_until(Instant::now() + self.idle);
         tokio::pin!(timer);
         let (mut heard, mut pinged, mut asked) = (false, false, true);
@@ -77,8 +82,15 @@ impl Driver {
                     }
                     heard = true;
                 }
-                order = orders.recv(), if asked && self.waiting.len() < 256 => match order {
-                    Some(order) => self.take(order),
+                // Immediate requests are not subject to the window (RFC 7143, 4.2.2.1): task
+                // management is for when it does not open.
+                Some((order, answer)) = urgent.recv() => {
+                    if !answer.is_closed() {
+                        self.send(order, answer);
+                    }
+                }
+                command = commands.recv(), if asked && self.waiting.len() < 256 => match command {
+                    Some(command) => self.take(command),
                     None => asked = false,
                 },
                 () = &mut timer => {
@@ -110,11 +122,10 @@ impl Driver {
 
     /// Sends what waits, as far as the target takes it.
     fn launch(&mut self) {
-        while let Some((order, _)) = self.waiting.front() {
-            let numbered = matches!(order, Order::Command { .. });
+        loop {
             // Serial numbers: more than half the circle ahead is behind.
             let ahead = self.line.max_cmd_sn.wrapping_sub(self.line.cmd_sn);
-            if numbered && ahead >= 1 << 31 {
+            if ahead >= 1 << 31 {
                 return;
             }
             let Some((order, answer)) = self.waiting.pop_front() else { return };

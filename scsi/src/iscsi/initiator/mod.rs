@@ -110,7 +110,9 @@ type Answer = oneshot::Sender<Result<Reply, InitiatorError>>;
 /// A session with a target.
 #[derive(Debug, Clone)]
 pub struct Session {
-    orders: mpsc::Sender<(Order, Answer)>,
+    commands: mpsc::Sender<(Order, Answer)>,
+    /// What does not wait for the window.
+    urgent: mpsc::Sender<(Order, Answer)>,
     parameters: Parameters,
 }
 
@@ -170,9 +172,10 @@ impl Initiator {
         let (reader, writer) = stream.into_split();
         let ready = login::Login::new(self, reader, writer).run(target).await?;
         let parameters = ready.parameters;
-        let (orders, taken) = mpsc::channel(256);
-        tokio::spawn(drive::Driver::new(ready, self.idle).run(taken));
-        Ok(Session { orders, parameters })
+        let (commands, taken) = mpsc::channel(256);
+        let (urgent, taken_at_once) = mpsc::channel(16);
+        tokio::spawn(drive::Driver::new(ready, self.idle).run(taken, taken_at_once));
+        Ok(Session { commands, urgent, parameters })
     }
 }
 
@@ -185,7 +188,11 @@ impl Session {
 
     async fn order(&self, order: Order) -> Result<Reply, InitiatorError> {
         let (answer, reply) = oneshot::channel();
-        self.orders.send((order, answer)).await.map_err(|_| InitiatorError::Lost)?;
+        let line = match order {
+            Order::Command { .. } => &self.commands,
+            _ => &self.urgent,
+        };
+        line.send((order, answer)).await.map_err(|_| InitiatorError::Lost)?;
         reply.await.map_err(|_| InitiatorError::Lost)?
     }
 

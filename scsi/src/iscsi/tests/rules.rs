@@ -3,12 +3,16 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 
 use super::{LUN, Serving, TARGET, host, pattern, raw::Raw, within, write10};
 use crate::{
     iscsi::{
         Initiator,
-        pdu::{NO_TAG, NopOut, Reason, Response, ScsiCommand, Snack, TaskRequest, TextRequest},
+        pdu::{
+            DataOut, NO_TAG, NopOut, Reason, Response, ScsiCommand, ScsiResponse, Snack,
+            TaskRequest, TextRequest,
+        },
         portal::Limits,
     },
     task::LunAddress,
@@ -112,8 +116,7 @@ async fn commands_of_a_unit_begin_in_order_and_do_not_hold_up_other_units() {
         let Some(Response::ScsiResponse(answer)) = raw.response().await else { panic!("answers") };
         order.push(answer.itt);
     }
-    let data =
-        crate::iscsi::pdu::DataOut { last: true, itt: 1, ttt: r2t.ttt, ..Default::default() };
+    let data = DataOut { last: true, itt: 1, ttt: r2t.ttt, ..DataOut::default() };
     raw.send(data.write(), &[5; 512]).await;
     for _ in 0..2 {
         let Some(Response::ScsiResponse(answer)) = raw.response().await else { panic!("answers") };
@@ -158,6 +161,26 @@ async fn an_aborted_task_says_nothing_and_the_abort_is_answered_when_it_is_over(
         let told = serving.disk.aborted.swap(0, Ordering::SeqCst);
         assert_eq!(told, 1, "the service knows that nobody waits for it");
     }
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn the_initiator_manages_tasks_and_pings_while_the_window_is_closed() {
+    let serving = Serving::open(Limits { queue_depth: 2, ..Limits::default() }).await;
+    let session = within(host().login(serving.address, TARGET)).await.unwrap();
+    // More than find room anywhere on the way.
+    let mut commands: Vec<_> = (0..600)
+        .map(|_| Box::pin(session.command(LUN, &[0xc0, 0, 0, 0, 0, 0], Bytes::new(), 0)))
+        .collect();
+    for command in &mut commands {
+        assert!(command.as_mut().now_or_never().is_none());
+    }
+    assert_eq!(within(session.ping(Bytes::from_static(b"hello"))).await.unwrap(), "hello");
+    serving.disk.release.add_permits(2);
+    assert_eq!(within(session.manage(LUN, 5)).await.unwrap(), 0);
+    drop(commands);
+    within(session.logout()).await.unwrap();
+    serving.disk.release.add_permits(600);
     serving.stop().await;
 }
 
