@@ -224,6 +224,8 @@ impl<D: Directory> Connection<'_, D> {
             .filter(|call| meant(call))
             .map(|call| call.itt)
             .collect();
+        // All are gone before anything behind them begins: that may be meant as well.
+        let mut freed = Vec::new();
         for itt in hit {
             match self.tasks.get_mut(&itt) {
                 Some(task) if task.stage != Stage::Waiting => {
@@ -234,16 +236,17 @@ impl<D: Directory> Connection<'_, D> {
                     left.push(itt);
                 }
                 _ => {
-                    let lun = self.forget(itt).map(|task| task.call.lun);
                     self.line.retain(|other| *other != itt);
-                    if let Some(lun) = lun {
-                        if let Some(lane) = self.lanes.get_mut(&lun) {
-                            lane.retain(|other| *other != itt);
-                        }
-                        self.advance(lun);
+                    let Some(lun) = self.forget(itt).map(|task| task.call.lun) else { continue };
+                    if let Some(lane) = self.lanes.get_mut(&lun) {
+                        lane.retain(|other| *other != itt);
                     }
+                    freed.push(lun);
                 }
             }
+        }
+        for lun in freed {
+            self.advance(lun);
         }
         self.admit();
         left

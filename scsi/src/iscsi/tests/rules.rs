@@ -165,6 +165,31 @@ async fn an_aborted_task_says_nothing_and_the_abort_is_answered_when_it_is_over(
 }
 
 #[tokio::test]
+async fn an_abort_begins_nothing_that_it_is_about() {
+    let serving = Serving::open(Limits::default()).await;
+    // As their order is by chance, several times.
+    for round in 0..20 {
+        let mut raw = Raw::login(&serving, &[("ImmediateData", "No")]).await;
+        let command = raw.command(100, &write10(1, 1));
+        raw.send(ScsiCommand { write: true, expected: 512, ..command }.write(), &[]).await;
+        for itt in 1..8 {
+            // They are whole, and wait for the write.
+            let command = raw.command(itt, &[0; 6]);
+            raw.send(command.write(), &[]).await;
+        }
+        let function = [2, 5][round % 2];
+        let reset = TaskRequest { immediate: true, function, itt: 200, ..TaskRequest::default() };
+        raw.send(TaskRequest { lun: LUN, ..reset }.write(), &[]).await;
+        assert!(matches!(raw.response().await, Some(Response::R2t(_))));
+        assert!(matches!(raw.response().await, Some(Response::TaskResponse(_))));
+        assert!(serving.disk.begun.lock().unwrap().is_empty(), "round {round}");
+        assert!(raw.ready(1).await);
+        serving.disk.begun.lock().unwrap().clear();
+    }
+    serving.stop().await;
+}
+
+#[tokio::test]
 async fn the_initiator_manages_tasks_and_pings_while_the_window_is_closed() {
     let serving = Serving::open(Limits { queue_depth: 2, ..Limits::default() }).await;
     let session = within(host().login(serving.address, TARGET)).await.unwrap();
