@@ -81,11 +81,10 @@ impl<D: Directory> Connection<'_, D> {
         }
         let ahead = task.attribute == TaskAttribute::HeadOfQueue;
         self.tasks.insert(call.itt, task);
-        let lane = self.lanes.entry(call.lun).or_default();
-        if ahead {
-            lane.push_front(call.itt);
-        } else {
-            lane.push_back(call.itt);
+        // One that may go ahead does so when it has room: those that have theirs must not wait for
+        // it, which waits for them.
+        if !ahead {
+            self.lanes.entry(call.lun).or_default().push_back(call.itt);
         }
         self.line.push_back(call.itt);
         self.admit();
@@ -106,6 +105,9 @@ impl<D: Directory> Connection<'_, D> {
             task.admitted = true;
             self.taken += task.cost;
             let lun = task.call.lun;
+            if task.attribute == TaskAttribute::HeadOfQueue {
+                self.lanes.entry(lun).or_default().push_front(itt);
+            }
             self.ask(itt);
             self.advance(lun);
         }

@@ -190,6 +190,38 @@ async fn an_abort_begins_nothing_that_it_is_about() {
 }
 
 #[tokio::test]
+async fn a_command_at_the_head_waits_for_room_without_holding_its_unit_up() {
+    let serving = Serving::open(Limits { buffered: 1024, ..Limits::default() }).await;
+    let mut raw = Raw::login(&serving, &[("ImmediateData", "No")]).await;
+    let mut tags = Vec::new();
+    for itt in [1, 2] {
+        let command = raw.command(itt, &write10(itt, 1));
+        raw.send(ScsiCommand { write: true, expected: 512, ..command }.write(), &[]).await;
+        let Some(Response::R2t(r2t)) = raw.response().await else { panic!("an R2T") };
+        tags.push((itt, r2t.ttt));
+    }
+    // No room is left for this.
+    let read =
+        ScsiCommand { attribute: 3, read: true, expected: 512, ..raw.command(3, &[0x12; 6]) };
+    raw.send(read.write(), &[]).await;
+    for (itt, ttt) in tags {
+        let data = DataOut { last: true, itt, ttt, ..DataOut::default() };
+        raw.send(data.write(), &[5; 512]).await;
+    }
+    let mut answered = Vec::new();
+    while answered.len() < 3 {
+        match raw.response().await {
+            Some(Response::ScsiResponse(ScsiResponse { itt, .. })) => answered.push(itt),
+            Some(Response::DataIn(header)) => answered.push(header.itt),
+            other => panic!("{other:?}"),
+        }
+    }
+    answered.sort_unstable();
+    assert_eq!(answered, [1, 2, 3]);
+    serving.stop().await;
+}
+
+#[tokio::test]
 async fn the_initiator_manages_tasks_and_pings_while_the_window_is_closed() {
     let serving = Serving::open(Limits { queue_depth: 2, ..Limits::default() }).await;
     let session = within(host().login(serving.address, TARGET)).await.unwrap();
