@@ -155,10 +155,11 @@ async fn commands(count: u64, random: &mut Random) -> u64 {
         let offered = takes.min(8192);
         let data = if random.below(4) == 0 { random.bytes(offered) } else { vec![0; offered] };
         let lun = if random.below(64) == 0 { random.next() } else { 0 };
+        let room = [0, 700, usize::MAX][random.below(3) as usize];
         let data_out = if data.is_empty() { Vec::new() } else { vec![Bytes::from(data)] };
         let attribute = [TaskAttribute::Simple, TaskAttribute::Ordered][random.below(2) as usize];
         let command =
-            Command { lun: LunAddress(lun), cdb: cdb.into(), attribute, data_out, offered };
+            Command { lun: LunAddress(lun), cdb: cdb.into(), attribute, data_out, offered, room };
         let completion = target.execute(session, &target.arrive(session), command).await;
         good += u64::from(completion.status as u8 == 0);
         if n % 4096 == 0 {
@@ -192,6 +193,7 @@ async fn clear(target: &Target, sessions: &[Arc<Session>]) {
                     attribute: TaskAttribute::Simple,
                     data_out: vec![data.clone().into()],
                     offered: 24,
+                    room: 0,
                 };
                 target.execute(session, &target.arrive(session), command).await;
             }

@@ -64,6 +64,9 @@ pub struct Command {
     /// How many bytes the initiator offers to send, gathered or not (for iSCSI the Expected Data
     /// Transfer Length of a write). COMPARE AND WRITE and WRITE SAME refuse what is too much.
     pub offered: usize,
+    /// How many bytes of an answer the initiator has room for (for iSCSI the Expected Data Transfer
+    /// Length of a read; 0 where it is none). More need not be made.
+    pub room: usize,
 }
 
 /// SCSI status (SAM-5 5.3).
@@ -91,9 +94,11 @@ pub struct Completion {
     pub status: Status,
     /// Why, with CHECK CONDITION.
     pub sense: Option<Sense>,
-    /// What the initiator gets, at most the allocation length of the CDB. The transport reports
-    /// what it lacks or has beyond the expected length as residual.
+    /// What the initiator gets, at most the allocation length of the CDB.
     pub data_in: Vec<Bytes>,
+    /// How many bytes more there would be, had they found room ([`Command::room`]). The transport
+    /// reports what the answer with these lacks or has beyond the expected length as residual.
+    pub left_out: usize,
     /// Whether sense data goes in the descriptor format (D_SENSE of the Control mode page).
     pub descriptor_format: bool,
 }
@@ -115,13 +120,14 @@ impl Completion {
     #[must_use]
     pub const fn check(sense: Sense) -> Self {
         let status = Status::CheckCondition;
-        Self { status, sense: Some(sense), data_in: Vec::new(), descriptor_format: false }
+        let data_in = Vec::new();
+        Self { status, sense: Some(sense), data_in, left_out: 0, descriptor_format: false }
     }
 
     /// A status without sense data.
     #[must_use]
     pub const fn status(status: Status) -> Self {
-        Self { status, sense: None, data_in: Vec::new(), descriptor_format: false }
+        Self { status, sense: None, data_in: Vec::new(), left_out: 0, descriptor_format: false }
     }
 
     /// The sense data as it goes to the initiator; empty where there is none.

@@ -1,7 +1,10 @@
 //! What a command answers, and how failures become sense data.
 
+use bytes::Bytes;
+
+use super::pieces;
 use crate::{
-    medium::Failure,
+    medium::{BLOCK, Failure},
     sense::Sense,
     task::{Completion, Status},
 };
@@ -44,7 +47,23 @@ impl From<Failure> for Refusal {
 /// GOOD with parameter data, as much of it as the allocation length lets through (SPC-4 4.2.5.6).
 pub(super) fn parameters(mut bytes: Vec<u8>, allocation: usize) -> Answer {
     bytes.truncate(allocation);
+    bytes.shrink_to_fit();
     Ok(if bytes.is_empty() { Completion::good() } else { Completion::data(bytes) })
+}
+
+/// A completion without what finds no room, of which nothing is kept.
+pub(super) fn fit(mut completion: Completion, room: usize) -> Completion {
+    let there: usize = completion.data_in.iter().map(Bytes::len).sum();
+    if there > room {
+        let (mut data, _) = pieces::split(completion.data_in, room as u64);
+        // The piece that was cut would keep its rest in memory.
+        if let Some(last) = data.last_mut().filter(|_| there - room >= BLOCK as usize) {
+            *last = Bytes::copy_from_slice(last);
+        }
+        completion.data_in = data;
+        completion.left_out += there - room;
+    }
+    completion
 }
 
 /// The completion that a transport sends.

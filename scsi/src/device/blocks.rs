@@ -2,7 +2,6 @@
 //! PRE-FETCH.
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 
 use super::{
     answer::Answer,
@@ -13,26 +12,20 @@ use super::{
 };
 use crate::{medium::BLOCK, sense::Sense, task::Completion};
 
-/// What all reads together may have in memory before it goes to initiators, in shares of 64 KiB:
-/// 256 MiB. One that offers little room for a long read would otherwise cost nothing but that.
-static READING: Semaphore = Semaphore::const_new(4096);
-
-const fn shares(blocks: u32) -> u32 {
-    blocks.div_ceil(128)
-}
-
-/// READ (SBC-3 5.11 to 5.14).
-pub(super) async fn read(unit: &Logical, extent: Extent) -> Answer {
+/// READ (SBC-3 5.11 to 5.14), as far as the initiator has room: what it pays for in its transport
+/// is all that is read.
+pub(super) async fn read(unit: &Logical, extent: Extent, room: usize) -> Answer {
     unit.within(extent.lba, extent.blocks.into())?;
     unit.readable()?;
-    if extent.blocks == 0 {
-        return Ok(Completion::good());
+    let room = u32::try_from(room.div_ceil(BLOCK as usize)).unwrap_or(u32::MAX);
+    let part = Extent { blocks: extent.blocks.min(room), ..extent };
+    let left_out = usize::try_from(extent.bytes() - part.bytes()).unwrap_or(usize::MAX);
+    if part.blocks == 0 {
+        return Ok(Completion { left_out, ..Completion::good() });
     }
-    let _turn = unit.turn(Way::Read, extent.lba, extent.blocks.into()).await?;
-    // Never closed.
-    let _room = READING.acquire_many(shares(extent.blocks)).await;
-    let data_in = unit.medium.read(extent.lba, extent.blocks).await?;
-    Ok(Completion { data_in, ..Completion::good() })
+    let _turn = unit.turn(Way::Read, part.lba, part.blocks.into()).await?;
+    let data_in = unit.medium.read(part.lba, part.blocks).await?;
+    Ok(Completion { data_in, left_out, ..Completion::good() })
 }
 
 /// WRITE (SBC-3 5.36 to 5.39). An initiator that offers less than the CDB says gets the whole

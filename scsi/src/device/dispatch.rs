@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{
-    answer::{Answer, CONFLICT, Refusal, completion},
+    answer::{Answer, CONFLICT, Refusal, completion, fit},
     blocks, capacity, cdb,
     conflicts::Class,
     gate::Way,
@@ -58,8 +58,18 @@ impl Shared {
     }
 }
 
-/// Carries a command out.
+/// Carries a command out, and answers with as much as finds room.
 pub(super) async fn run(
+    shared: Arc<Shared>,
+    session: Arc<Session>,
+    arrival: Arrival,
+    command: Command,
+) -> Completion {
+    let room = command.room;
+    fit(respond(shared, session, arrival, command).await, room)
+}
+
+async fn respond(
     shared: Arc<Shared>,
     session: Arc<Session>,
     arrival: Arrival,
@@ -144,7 +154,7 @@ async fn carry_out(
     request: Operation,
     command: Command,
 ) -> Answer {
-    let (offered, data) = (command.offered, command.data_out);
+    let Command { offered, room, data_out: data, .. } = command;
     match request {
         Operation::TestUnitReady | Operation::AllowRemoval | Operation::SendDiagnostic => {
             Ok(Completion::good())
@@ -164,7 +174,7 @@ async fn carry_out(
         Operation::ReportLuns { select, allocation } => {
             luns(shared, &unit.session, select, allocation)
         }
-        Operation::Read { extent } => blocks::read(unit, extent).await,
+        Operation::Read { extent } => blocks::read(unit, extent, room).await,
         Operation::Write { extent, durable } => blocks::write(unit, extent, durable, data).await,
         Operation::WriteAndVerify { extent, compare } => {
             blocks::write_and_verify(unit, extent, compare, data).await

@@ -37,6 +37,8 @@ pub(super) struct Parts {
     pub failure: Option<Failure>,
     pub flushes: u32,
     pub durable_writes: u32,
+    /// The most blocks that were read at once.
+    pub most_read: u32,
     /// While some, writes wait here, and what keeps reservations.
     held: Option<Vec<oneshot::Sender<()>>>,
 }
@@ -58,6 +60,7 @@ impl Disk {
             failure: None,
             flushes: 0,
             durable_writes: 0,
+            most_read: 0,
             held: None,
         }))))
     }
@@ -102,7 +105,8 @@ impl Medium for Disk {
     }
 
     fn read(&self, lba: u64, blocks: u32) -> Pending<Vec<Bytes>> {
-        let parts = self.parts();
+        let mut parts = self.parts();
+        parts.most_read = parts.most_read.max(blocks);
         let at = usize::try_from(lba).unwrap() * 512;
         let bytes = &parts.bytes[at..at + blocks as usize * 512];
         // In pieces that do not end with blocks.
@@ -302,7 +306,8 @@ pub(super) fn command(lun: u16, cdb: &[u8], data: &[u8]) -> Command {
     // In pieces that do not end with blocks.
     let data_out = data.chunks(300).map(Bytes::copy_from_slice).collect();
     let (lun, attribute) = (LunAddress::from_number(lun).unwrap(), TaskAttribute::Simple);
-    Command { lun, cdb: padded.into(), attribute, data_out, offered: data.len() }
+    let (offered, room) = (data.len(), usize::MAX);
+    Command { lun, cdb: padded.into(), attribute, data_out, offered, room }
 }
 
 impl Host {

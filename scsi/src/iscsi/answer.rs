@@ -51,10 +51,11 @@ pub(super) fn answer(
     mut emit: impl FnMut(Bhs, &[Bytes], bool),
 ) {
     let there: usize = completion.data_in.iter().map(Bytes::len).sum();
+    let whole = there.saturating_add(completion.left_out);
     let residual = match (call.read, call.write) {
         (_, true) => Residual::of(call.takes as usize, call.expected),
-        (true, false) => Residual::of(there, call.expected),
-        (false, false) => Residual::of(there.max(call.takes as usize), 0),
+        (true, false) => Residual::of(whole, call.expected),
+        (false, false) => Residual::of(whole.max(call.takes as usize), 0),
     };
     let room = if call.read { call.expected } else { 0 };
     let total = u32::try_from(there).unwrap_or(u32::MAX).min(room);
@@ -211,6 +212,9 @@ mod tests {
         assert_eq!(residual(CALL, 0), (0, false, true, 5000));
         let none = Call { read: false, expected: 0, ..CALL };
         assert_eq!(residual(none, 512), (0, true, false, 512));
+        let cut = Completion { left_out: 1000, ..Completion::data(vec![0; 5000]) };
+        let (bhs, ..) = pdus(&CALL, &cut).pop().unwrap();
+        assert_eq!(DataIn::read(&bhs).residual, 1000);
         let write = Call { read: false, write: true, takes: 512, ..CALL };
         assert_eq!(residual(write, 0), (0, false, true, 4488));
         assert_eq!(residual(Call { expected: 200, ..write }, 0), (0, true, false, 312));

@@ -170,6 +170,7 @@ impl<D: Directory> Connection<'_, D> {
                 attribute: task.attribute,
                 data_out: if data.is_empty() { Vec::new() } else { vec![data] },
                 offered: if task.call.write { task.call.expected as usize } else { 0 },
+                room: if task.call.read { task.call.expected as usize } else { 0 },
             };
             let running = bound.service.execute(&bound.session, &task.arrival, command);
             self.running.push(Box::pin(running.map(move |done| Done::Command(itt, done))));

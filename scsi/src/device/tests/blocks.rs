@@ -1,10 +1,10 @@
 //! READ, WRITE, VERIFY, COMPARE AND WRITE, SYNCHRONIZE CACHE.
 
 use crate::{
-    device::fake::{Disk, Host, System, command, poll},
+    device::fake::{Disk, Host, System, command, now, poll},
     medium::Failure,
     sense::Sense,
-    task::{Status, TaskAttribute},
+    task::{Command, Status, TaskAttribute},
 };
 
 fn block(byte: u8) -> Vec<u8> {
@@ -38,6 +38,29 @@ fn what_any_write_writes_every_read_reads() {
         }
     }
     assert_eq!(host.data(&[0x08, 0, 0, 0, 0, 0], &[]).len(), 256 * 512);
+}
+
+#[test]
+fn what_finds_no_room_is_not_read() {
+    let (system, disk) = System::new(4000);
+    let host = system.ready("a", 1);
+    host.write(0, &[block(1), block(2), block(3)].concat());
+    let with_room = |cdb: &[u8], room| {
+        let done = now(host.carry_out(Command { room, ..command(0, cdb, &[]) }));
+        assert_eq!(done.status, Status::Good);
+        (done.data_in.concat(), done.left_out)
+    };
+    let read = [0x28, 0, 0, 0, 0, 0, 0, 0x0f, 0xa0, 0];
+    for (room, blocks) in [(0, 0), (1, 1), (512, 1), (1300, 3), (4000 * 512, 4000)] {
+        disk.parts().most_read = 0;
+        let (data, left_out) = with_room(&read, room);
+        assert_eq!((disk.parts().most_read, left_out), (blocks, 4000 * 512 - room));
+        assert!(data == disk.parts().bytes[..room], "{room}");
+    }
+    assert_eq!(with_room(&read, usize::MAX).1, 0);
+    let inquiry = [0x12, 0, 0, 0, 96, 0];
+    let whole = host.data(&inquiry, &[]);
+    assert_eq!(with_room(&inquiry, 5), (whole[..5].to_vec(), whole.len() - 5));
 }
 
 #[test]
@@ -120,7 +143,7 @@ fn compare_and_write_writes_where_all_is_as_expected_and_nothing_otherwise() {
     }
     let mut more = command(0, &cdb, &[2; 2048]);
     more.offered = 2560;
-    let answer = crate::device::fake::now(host.carry_out(more));
+    let answer = now(host.carry_out(more));
     assert_eq!(answer.sense, Some(Sense::INVALID_FIELD_IN_CDB), "more than it takes");
     assert_eq!(host.status(&compare_and_write(0, 0), &[]), Status::Good);
     assert_eq!(host.status(&compare_and_write(0, 255), &vec![0; 510 * 512]), {
@@ -192,7 +215,7 @@ fn an_ordered_command_goes_after_all_before_it_and_before_all_behind_it() {
     assert_eq!(host.read(0, 1), block(2));
     let mut aca = command(0, &[0; 6], &[]);
     aca.attribute = TaskAttribute::Aca;
-    let answer = crate::device::fake::now(host.carry_out(aca));
+    let answer = now(host.carry_out(aca));
     assert_eq!(answer.sense.map(|sense| (sense.asc, sense.ascq)), Some((0x49, 0)));
 }
 

@@ -140,9 +140,10 @@ impl Service for Disk {
                 0x28 => {
                     let bytes = bytes.lock().unwrap();
                     // In two pieces, so that cuts do not fall together.
-                    let (a, b) = bytes[start..start + length].split_at(length / 3);
+                    let fits = length.min(command.room);
+                    let (a, b) = bytes[start..start + fits].split_at(fits / 3);
                     let data_in = vec![Bytes::copy_from_slice(a), Bytes::copy_from_slice(b)];
-                    Completion { data_in, ..Completion::good() }
+                    Completion { data_in, left_out: length - fits, ..Completion::good() }
                 }
                 0x2a => {
                     let data = command.data_out.concat();
