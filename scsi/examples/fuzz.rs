@@ -150,7 +150,7 @@ async fn commands(count: u64, random: &mut Random) -> u64 {
     for n in 0..count {
         let session = &sessions[random.below(2) as usize];
         let cdb = some_cdb(random);
-        let takes = target.takes(session, LunAddress(0), &cdb);
+        let takes = target.needs(session, LunAddress(0), &cdb).takes;
         // What long writes carry is not what is looked for here.
         let offered = takes.min(8192);
         let data = if random.below(4) == 0 { random.bytes(offered) } else { vec![0; offered] };

@@ -7,6 +7,17 @@ use crate::{
     task::{Command, Completion, LunAddress, Management, Unmanaged},
 };
 
+/// What a command needs of its transport, by its CDB alone; in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// How much it takes from its initiator; 0 where it takes nothing or is going to be refused.
+    /// Never more than [`crate::medium::MAX_TRANSFER`].
+    pub takes: usize,
+    /// How much memory it has beside the data of its initiator while it is carried out. The
+    /// transport counts it as if it were data.
+    pub scratch: usize,
+}
+
 /// A target port's device servers.
 pub trait Service: Send + Sync + 'static {
     /// What is kept of an I_T nexus while it lasts.
@@ -22,11 +33,9 @@ pub trait Service: Send + Sync + 'static {
     /// persistent ones stay.
     fn close(&self, session: &Self::Session);
 
-    /// How many bytes a command takes from its initiator, by its CDB alone; 0 where it takes none
-    /// or is going to be refused. The transport gathers that much, or what the initiator offers
-    /// where that is less, before it calls [`Service::execute`]. Never more than
-    /// [`crate::medium::MAX_TRANSFER`].
-    fn takes(&self, session: &Self::Session, lun: LunAddress, cdb: &[u8]) -> usize;
+    /// What a command needs. The transport gathers what it takes, or what the initiator offers
+    /// where that is less, before it calls [`Service::execute`].
+    fn needs(&self, session: &Self::Session, lun: LunAddress, cdb: &[u8]) -> Needs;
 
     /// A command comes. It may be long until its data is there, too; what ends tasks meanwhile
     /// ends this one, though it has not begun.

@@ -59,7 +59,7 @@ pub struct Command {
     /// Its order.
     pub attribute: TaskAttribute,
     /// What the initiator sends with it, all of it, piece by piece. At most what
-    /// [`crate::service::Service::takes`] said.
+    /// [`crate::service::Service::needs`] said.
     pub data_out: Vec<Bytes>,
     /// How many bytes the initiator offers to send, gathered or not (for iSCSI the Expected Data
     /// Transfer Length of a write). COMPARE AND WRITE and WRITE SAME refuse what is too much.

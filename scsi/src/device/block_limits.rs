@@ -2,6 +2,12 @@
 
 use crate::medium::{BLOCK, MAX_TRANSFER};
 
+/// Blocks that a command which only looks at them reads at a time, or fills at a time: 1 MiB, so
+/// that it needs little memory and an abort is not late.
+pub(super) const STEP: u32 = 2048;
+/// Copies of a block that WRITE SAME makes; the rest are references to them.
+pub(super) const COPIES: u32 = 128;
+
 /// The most that one command moves.
 pub(super) const MAX_BLOCKS: u32 = {
     assert!(MAX_TRANSFER / (BLOCK as usize) <= u32::MAX as usize);

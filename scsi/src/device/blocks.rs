@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::{
     answer::Answer,
+    block_limits::STEP,
     gate::Way,
     logical::Logical,
     operation::{Comparison, Extent},
@@ -59,8 +60,7 @@ pub(super) async fn write_and_verify(
     };
     let _turn = unit.turn(Way::Alone, extent.lba, extent.blocks.into()).await?;
     unit.medium.write(extent.lba, data.clone(), true).await?;
-    let read = unit.medium.read(extent.lba, extent.blocks).await?;
-    if compare { same(&read, &data) } else { Ok(Completion::good()) }
+    compare_steps(unit, extent, if compare { in_turn(data) } else { nothing() }).await
 }
 
 /// The whole blocks that came for an extent; `None` where there are none to write.
@@ -90,16 +90,15 @@ pub(super) async fn verify(
         return Ok(Completion::good());
     }
     let expected = match comparison {
-        Comparison::None => Vec::new(),
-        Comparison::Each => exactly(data, extent.bytes())?,
+        Comparison::None => nothing(),
+        Comparison::Each => in_turn(exactly(data, extent.bytes())?),
         Comparison::Same => {
             let block = pieces::whole(exactly(data, BLOCK.into())?);
-            (0..extent.blocks).map(|_| block.clone()).collect()
+            Box::new(move |blocks| (0..blocks).map(|_| block.clone()).collect())
         }
     };
     let _turn = unit.turn(Way::Read, extent.lba, extent.blocks.into()).await?;
-    let read = unit.medium.read(extent.lba, extent.blocks).await?;
-    same(&read, &expected)
+    compare_steps(unit, extent, expected).await
 }
 
 /// COMPARE AND WRITE (SBC-3 5.3): nothing else is written to the blocks in between.
@@ -137,11 +136,15 @@ pub(super) async fn or_write(
         return Ok(Completion::good());
     };
     let _turn = unit.turn(Way::Alone, extent.lba, extent.blocks.into()).await?;
-    let mut bits = pieces::whole(unit.medium.read(extent.lba, extent.blocks).await?).to_vec();
-    unit.going()?;
-    bits.iter_mut().zip(data.iter().flatten()).for_each(|(bit, new)| *bit |= new);
     let durable = durable || unit.writes_through();
-    unit.medium.write(extent.lba, vec![bits.into()], durable).await?;
+    let mut data = in_turn(data);
+    for step in steps(extent) {
+        let mut bits = pieces::whole(unit.medium.read(step.lba, step.blocks).await?).to_vec();
+        unit.going()?;
+        let new = data(step.blocks);
+        bits.iter_mut().zip(new.iter().flatten()).for_each(|(bit, new)| *bit |= new);
+        unit.medium.write(step.lba, vec![bits.into()], durable).await?;
+    }
     Ok(Completion::good())
 }
 
@@ -163,6 +166,45 @@ pub(super) fn prefetch(unit: &Logical, extent: Extent) -> Answer {
 /// Data that has to be all there.
 pub(super) fn exactly(data: Vec<Bytes>, bytes: u64) -> Result<Vec<Bytes>, Sense> {
     if pieces::length(&data) == bytes { Ok(data) } else { Err(Sense::INVALID_FIELD_IN_CDB) }
+}
+
+/// The same blocks, as many as are read at a time.
+fn steps(extent: Extent) -> impl Iterator<Item = Extent> {
+    (0..extent.blocks).step_by(STEP as usize).map(move |done| Extent {
+        lba: extent.lba + u64::from(done),
+        blocks: STEP.min(extent.blocks - done),
+    })
+}
+
+/// What is expected of as many blocks as are asked for, after those before.
+type Expected = Box<dyn FnMut(u32) -> Vec<Bytes> + Send>;
+
+fn nothing() -> Expected {
+    Box::new(|_| Vec::new())
+}
+
+/// Data, piece by piece.
+fn in_turn(data: Vec<Bytes>) -> Expected {
+    let mut rest = data;
+    Box::new(move |blocks| {
+        let bytes = u64::from(blocks) * u64::from(BLOCK);
+        let (front, back) = pieces::split(std::mem::take(&mut rest), bytes);
+        rest = back;
+        front
+    })
+}
+
+/// Reads blocks and compares them with what is expected.
+async fn compare_steps(unit: &Logical, extent: Extent, mut expected: Expected) -> Answer {
+    for step in steps(extent) {
+        unit.going()?;
+        let read = unit.medium.read(step.lba, step.blocks).await?;
+        if let Some(at) = pieces::difference(&read, &expected(step.blocks)) {
+            let before = (step.lba - extent.lba) * u64::from(BLOCK);
+            return Err(Sense::MISCOMPARE.with_information(before + at).into());
+        }
+    }
+    Ok(Completion::good())
 }
 
 /// GOOD where both are the same, else MISCOMPARE with the first byte that is not.

@@ -1,5 +1,6 @@
 //! What a CDB asks, typed.
 
+use super::block_limits::{COPIES, STEP};
 use crate::medium::BLOCK;
 
 /// Logical blocks, one after the other.
@@ -125,6 +126,20 @@ pub(super) enum Operation {
 }
 
 impl Operation {
+    /// How many bytes it reads for itself at a time, or makes.
+    pub fn scratch(&self) -> usize {
+        let step = |extent: Extent| extent.blocks.min(STEP);
+        let blocks = match *self {
+            Self::Verify { extent, .. } | Self::WriteAndVerify { extent, .. } => step(extent),
+            // What it reads, and what it makes of that.
+            Self::OrWrite { extent, .. } => 2 * step(extent),
+            Self::CompareAndWrite { extent, .. } => extent.blocks,
+            Self::WriteSame(Same { no_data: false, .. }) => COPIES,
+            _ => 0,
+        };
+        blocks as usize * BLOCK as usize
+    }
+
     /// How many bytes come with it.
     pub fn takes(&self) -> usize {
         let bytes = match *self {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{
     answer::Answer,
-    block_limits::{MAX_SAME, MAX_UNMAP, MAX_UNMAP_DESCRIPTORS},
+    block_limits::{COPIES, MAX_SAME, MAX_UNMAP, MAX_UNMAP_DESCRIPTORS, STEP},
     blocks::exactly,
     gate::Way,
     logical::Logical,
@@ -12,11 +12,6 @@ use super::{
     pieces,
 };
 use crate::{medium::BLOCK, sense::Sense, task::Completion};
-
-/// Blocks of one pattern that a store is given at a time: 1 MiB, so that an abort is not late.
-const CHUNK: u64 = 2048;
-/// Copies of a block that are made; the rest are references to them.
-const COPIES: usize = 128;
 
 /// UNMAP (SBC-3 5.32). Its parameter list:
 ///
@@ -83,12 +78,12 @@ pub(super) async fn same(unit: &Logical, same: Same, data: Vec<Bytes>) -> Answer
     if block.iter().all(|byte| *byte == 0) {
         unit.medium.zero(lba, blocks).await?;
     } else {
-        let copies = Bytes::from(block.repeat(COPIES));
+        let copies = Bytes::from(block.repeat(COPIES as usize));
         let mut done = 0;
         while done < blocks {
             unit.going()?;
-            let count = CHUNK.min(blocks - done);
-            let all = (0..count).step_by(COPIES).map(|_| copies.clone()).collect();
+            let count = u64::from(STEP).min(blocks - done);
+            let all = (0..count).step_by(COPIES as usize).map(|_| copies.clone()).collect();
             let (pattern, _) = pieces::split(all, count * u64::from(BLOCK));
             unit.medium.write(lba + done, pattern, false).await?;
             done += count;

@@ -14,6 +14,7 @@ use super::{
     gate::{Ticket, Way},
     inquiry::Port,
     opcodes,
+    operation::Operation,
     session::Session,
     tasks::Arrival,
     units::{LogicalUnits, Unit},
@@ -22,7 +23,7 @@ use crate::{
     medium::Inventory,
     nexus::{Nexus, TargetPort},
     sense::Sense,
-    service::Service,
+    service::{Needs, Service},
     task::{Command, Completion, LunAddress, Management, Unmanaged},
 };
 
@@ -69,8 +70,10 @@ impl Service for Target {
         self.0.units.leave(session.id);
     }
 
-    fn takes(&self, _session: &Session, _lun: LunAddress, cdb: &[u8]) -> usize {
-        cdb::parse(cdb).map_or(0, |request| request.takes())
+    fn needs(&self, _session: &Session, _lun: LunAddress, cdb: &[u8]) -> Needs {
+        let needs =
+            |request: Operation| Needs { takes: request.takes(), scratch: request.scratch() };
+        cdb::parse(cdb).map_or_else(|_| Needs::default(), needs)
     }
 
     fn arrive(&self, _session: &Session) -> Arrival {

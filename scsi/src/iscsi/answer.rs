@@ -20,6 +20,8 @@ pub(super) struct Call {
     pub(super) expected: u32,
     /// What the command takes by its CDB, in bytes.
     pub(super) takes: u32,
+    /// What it needs besides while it is carried out, in bytes.
+    pub(super) scratch: u32,
     /// R2Ts sent.
     pub(super) r2ts: u32,
 }
@@ -153,6 +155,7 @@ mod tests {
         write: false,
         expected: 5000,
         takes: 0,
+        scratch: 0,
         r2ts: 0,
     };
 

@@ -10,6 +10,7 @@ use super::{
     wire::Pdu,
 };
 use crate::{
+    medium::MAX_TRANSFER,
     sense::{Key, Sense},
     service::Service,
     task::Completion,
@@ -65,14 +66,15 @@ impl<D: Directory> Connection<'_, D> {
             self.reject(Reason::InvalidField, &pdu.bhs);
             return Ok(());
         };
-        let takes = bound.service.takes(&bound.session, header.lun, &cdb);
+        let needs = bound.service.needs(&bound.session, header.lun, &cdb);
         let mut call = Call {
             lun: header.lun,
             itt: header.itt,
             read: header.read,
             write: header.write,
             expected: if header.read || header.write { header.expected } else { 0 },
-            takes: u32::try_from(takes.min(crate::medium::MAX_TRANSFER)).unwrap_or(0),
+            takes: u32::try_from(needs.takes.min(MAX_TRANSFER)).unwrap_or(0),
+            scratch: u32::try_from(needs.scratch.min(MAX_TRANSFER)).unwrap_or(0),
             r2ts: 0,
         };
         if header.read && header.write {

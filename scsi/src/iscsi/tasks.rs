@@ -42,7 +42,7 @@ pub(super) struct Task<A> {
     pub(super) transfer: Transfer,
     pub(super) stage: Stage,
     immediate: bool,
-    /// What it may need of the room for data, in bytes.
+    /// What it may need of the room, in bytes.
     cost: usize,
     /// Whether it has that room.
     admitted: bool,
@@ -61,7 +61,7 @@ impl<D: Directory> Connection<'_, D> {
         cdb: Bytes,
         transfer: Transfer,
     ) {
-        let cost = if call.read { call.expected } else { transfer.want() } as usize;
+        let data = if call.read { call.expected } else { transfer.want() } as usize;
         let task = Task {
             call,
             arrival,
@@ -71,7 +71,7 @@ impl<D: Directory> Connection<'_, D> {
             stage: Stage::Waiting,
             immediate: header.immediate,
             // No command moves more.
-            cost: cost.min(crate::medium::MAX_TRANSFER),
+            cost: data.min(crate::medium::MAX_TRANSFER) + call.scratch as usize,
             admitted: false,
         };
         if task.immediate {

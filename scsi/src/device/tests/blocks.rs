@@ -4,7 +4,8 @@ use crate::{
     device::fake::{Disk, Host, System, command, now, poll},
     medium::Failure,
     sense::Sense,
-    task::{Command, Status, TaskAttribute},
+    service::Service,
+    task::{Command, LunAddress, Status, TaskAttribute},
 };
 
 fn block(byte: u8) -> Vec<u8> {
@@ -118,6 +119,38 @@ fn verify_compares_as_bytchk_says_and_tells_where_it_differs() {
     disk.parts().failure = Some(Failure::Damaged { lba: 2 });
     let damaged = Sense::UNRECOVERED_READ.with_information(2);
     assert_eq!(host.refusal(&verify(0, 3), &[]), damaged);
+}
+
+#[test]
+fn what_is_only_looked_at_is_read_in_steps() {
+    let (system, disk) = System::new(5000);
+    let host = system.ready("a", 1);
+    let long =
+        |opcode: u8, flags: u8| [opcode, flags, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x13, 0x88, 0, 0];
+    let (verify, each, same) = (long(0x8f, 0), long(0x8f, 2), long(0x8f, 6));
+    let (write, or) = (long(0x8e, 2), long(0x8b, 0));
+    let data: Vec<u8> = (0..5000 * 512_u32).map(|n| (n * 7 % 251) as u8).collect();
+    assert_eq!(host.status(&write, &data), Status::Good);
+    let ones = vec![1; data.len()];
+    assert_eq!(host.status(&or, &ones), Status::Good);
+    let mut data: Vec<u8> = data.iter().map(|byte| byte | 1).collect();
+    assert!(disk.parts().bytes == data);
+    assert_eq!(host.status(&each, &data), Status::Good);
+    data[4500 * 512 + 9] ^= 4;
+    let miscompare = Sense::MISCOMPARE.with_information(4500 * 512 + 9);
+    assert_eq!(host.refusal(&each, &data), miscompare);
+    assert_eq!(host.status(&verify, &[]), Status::Good);
+    disk.parts().bytes.fill(3);
+    disk.parts().bytes[4999 * 512] = 0;
+    let miscompare = Sense::MISCOMPARE.with_information(4999 * 512);
+    assert_eq!(host.refusal(&same, &block(3)), miscompare);
+    assert_eq!(disk.parts().most_read, 2048);
+    let scratch = |cdb: &[u8]| host.target.needs(&host.session, LunAddress(0), cdb).scratch;
+    let mib = 1 << 20;
+    let all = [verify, each, same, write, or].map(|cdb| scratch(&cdb));
+    assert_eq!(all, [mib, mib, mib, mib, 2 * mib]);
+    assert_eq!(scratch(&compare_and_write(0, 200)), 200 * 512);
+    assert_eq!(scratch(&[0x28, 0, 0, 0, 0, 0, 0, 1, 0, 0]), 0);
 }
 
 fn compare_and_write(lba: u8, blocks: u8) -> [u8; 16] {

@@ -52,7 +52,7 @@ proptest! {
     ) {
         let (system, disk) = System::new(2000);
         let host = system.ready("a", 1);
-        let takes = host.target.takes(&host.session, LunAddress(lun), &cdb);
+        let takes = host.target.needs(&host.session, LunAddress(lun), &cdb).takes;
         prop_assert!(takes <= MAX_TRANSFER);
         let mut command = command(0, &[], &data[..data.len().min(takes)]);
         (command.cdb, command.lun) = (cdb.into(), LunAddress(lun));

@@ -13,15 +13,15 @@ use crate::{
     iscsi::directory::{Admission, Authentication, Directory, Refusal, Scope, Target},
     nexus::{Nexus, TargetPort},
     sense::Sense,
-    service::Service,
+    service::{Needs, Service},
     task::{Command, Completion, LunAddress, Management, Unmanaged},
 };
 
 /// Bytes of the disk.
 pub(super) const SIZE: usize = 16 << 20;
 
-/// Understands TEST UNIT READY, INQUIRY, READ(10) and WRITE(10); and 0xc0, which ends when the
-/// test says so.
+/// Understands TEST UNIT READY, INQUIRY, READ(10) and WRITE(10); and 0xc0 and 0xc1, which end when
+/// the test says so, the latter with 1 MiB of scratch.
 pub(super) struct Disk {
     pub(super) bytes: Arc<Mutex<Vec<u8>>>,
     pub(super) opened: AtomicUsize,
@@ -102,8 +102,12 @@ impl Service for Disk {
         self.close.notify_waiters();
     }
 
-    fn takes(&self, _: &Open, _: LunAddress, cdb: &[u8]) -> usize {
-        if cdb[0] == 0x2a { range(cdb).1 } else { 0 }
+    fn needs(&self, _: &Open, _: LunAddress, cdb: &[u8]) -> Needs {
+        match cdb[0] {
+            0x2a => Needs { takes: range(cdb).1, scratch: 0 },
+            0xc1 => Needs { takes: 0, scratch: 1 << 20 },
+            _ => Needs::default(),
+        }
     }
 
     fn arrive(&self, _: &Open) {}
@@ -131,7 +135,7 @@ impl Service for Disk {
                     Completion::check(Sense::NO_SUCH_UNIT)
                 }
                 0x00 => Completion::good(),
-                0xc0 => {
+                0xc0 | 0xc1 => {
                     release.acquire().await.unwrap().forget();
                     Completion::good()
                 }
