@@ -212,15 +212,7 @@ async fn carry_out(
                 blocks::exactly(data, length as u64)
                     .map_err(|_| Refusal::Check(Sense::DATA_LENGTH))?,
             );
-            let mut state = unit.unit.state();
-            let blocks = unit.capacity();
-            let (answer, changed) = mode::select(&mut state.mode, ten, &list, blocks)?;
-            if changed {
-                for nexus in state.others(unit.session.id) {
-                    nexus.attentions.push(Sense::MODE_CHANGED);
-                }
-            }
-            Ok(answer)
+            mode_select(unit, ten, &list).await
         }
         Operation::ReserveIn { action, allocation } => {
             unit.unit.state().persistent.report(action, allocation)
@@ -278,6 +270,26 @@ fn luns(shared: &Shared, session: &Session, select: u8, allocation: usize) -> An
     let answer = reports::luns(session.luns().into_iter(), select, allocation)?;
     for unit in session.ldevs().into_iter().filter_map(|ldev| shared.units.known(ldev)) {
         unit.state().learned(session.id, Sense::LUNS_CHANGED);
+    }
+    Ok(answer)
+}
+
+async fn mode_select(unit: &Logical, ten: bool, list: &[u8]) -> Answer {
+    let (answer, through) = {
+        let mut state = unit.unit.state();
+        let before = state.mode;
+        let (answer, changed) = mode::select(&mut state.mode, ten, list, unit.capacity())?;
+        if changed {
+            for nexus in state.others(unit.session.id) {
+                nexus.attentions.push(Sense::MODE_CHANGED);
+            }
+        }
+        (answer, before.write_cache && !state.mode.write_cache)
+    };
+    if through {
+        // Hosts flush no more from now on. What began with the cache is in it when it has ended.
+        unit.unit.gate.arrive(Way::Ordered, 0, 0).enter().await;
+        unit.medium.flush().await?;
     }
     Ok(answer)
 }

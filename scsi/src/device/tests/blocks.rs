@@ -279,10 +279,32 @@ fn fua_flushes_and_a_write_cache_that_is_off_are_true_to_the_store() {
     host.data(&[0x0a, 0, 0, 0, 1, 0], &block(1));
     assert_eq!(durable(&disk), 3);
     host.data(&[0x41, 0, 0, 0, 0, 0, 0, 0, 8, 0], &block(1));
-    assert_eq!(disk.parts().flushes, 4, "WRITE SAME");
+    assert_eq!(disk.parts().flushes, 5, "WRITE SAME");
     write_cache(&host, true);
     host.write(0, &block(1));
     assert_eq!(durable(&disk), 3);
+}
+
+#[test]
+fn a_write_cache_that_is_turned_off_is_emptied() {
+    let (system, disk) = System::new(100);
+    let (host, other) = (system.ready("a", 1), system.ready("b", 1));
+    disk.hold();
+    let mut cached = other.begin(0, &[0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0], &block(1));
+    assert!(poll(&mut cached).is_none());
+    let mut list = host.data(&[0x1a, 8, 8, 0, 255, 0], &[]);
+    (list[0], list[2], list[4 + 2]) = (0, 0, 0);
+    let mut off = host.begin(0, &[0x15, 0x10, 0, 0, 24, 0], &list);
+    assert!(poll(&mut off).is_none());
+    assert_eq!(disk.parts().flushes, 0, "a write that began with the cache is not over");
+    disk.release();
+    assert_eq!(poll(&mut cached).unwrap().status, Status::Good);
+    assert_eq!(poll(&mut off).unwrap().status, Status::Good);
+    assert_eq!(disk.parts().flushes, 1);
+    for on in [false, true] {
+        write_cache(&host, on);
+        assert_eq!(disk.parts().flushes, 1, "there is nothing in it");
+    }
 }
 
 #[test]
