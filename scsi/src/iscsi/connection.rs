@@ -164,7 +164,9 @@ impl<'a, D: Directory> Connection<'a, D> {
         mut control: mpsc::UnboundedReceiver<End>,
     ) -> mpsc::UnboundedReceiver<End> {
         let timer = sleep_until(Instant::now() + self.limits.idle);
-        tokio::pin!(timer);
+        let life = sleep_until(Instant::now() + self.limits.discovery);
+        tokio::pin!(timer, life);
+        let discovery = self.bound.is_none();
         let (mut heard, mut pinged, mut leaving) = (false, false, false);
         loop {
             self.take_in(&mut decoder);
@@ -200,6 +202,7 @@ impl<'a, D: Directory> Connection<'a, D> {
                     Ok(0) | Err(_) => break,
                     Ok(_) => heard = true,
                 },
+                () = &mut life, if discovery && !self.ending => self.drop_soon(),
                 () = &mut timer => {
                     let next = match (leaving, heard, pinged) {
                         (true, ..) | (_, false, true) => break,

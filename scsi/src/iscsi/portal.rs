@@ -46,6 +46,12 @@ pub struct Limits {
     pub sessions: usize,
     /// Sessions of one initiator.
     pub sessions_per_initiator: usize,
+    /// Discovery sessions, which anybody may have; they count as logins too, and not as sessions.
+    pub discoveries: usize,
+    /// Of those, from one address.
+    pub discoveries_per_address: usize,
+    /// How long a discovery session may last.
+    pub discovery: Duration,
     /// Commands of a session that are not answered yet.
     pub queue_depth: u32,
     /// Data of a session that waits for anything, in bytes; one command may always go on.
@@ -68,6 +74,9 @@ impl Default for Limits {
             logins_per_address: 64,
             sessions: 1024,
             sessions_per_initiator: 64,
+            discoveries: 64,
+            discoveries_per_address: 8,
+            discovery: Duration::from_secs(60),
             queue_depth: 128,
             buffered: 32 << 20,
             idle: Duration::from_secs(15),
@@ -197,11 +206,12 @@ impl<D: Directory> Portal<D> {
         // Whoever is slow or cut off is gone after that, with its socket.
         let mut stopping = self.stopping.subscribe();
         let login = tokio::select! {
-            login = timeout(self.limits.login, self.login(&mut line)) => login,
+            login = timeout(self.limits.login, self.login(&mut line, peer.ip())) => login,
             _ = stopping.wait_for(|stopping| *stopping) => return,
         };
-        drop(turn);
         let Ok(Some((established, ticket, control, last))) = login else { return };
+        // Discovery shows no more than that somebody can speak.
+        let turn = established.admission.is_none().then_some(turn);
         if *stopping.borrow() {
             return;
         }
@@ -223,10 +233,11 @@ impl<D: Directory> Portal<D> {
         // In this order: who waits for the end of this session finds its place free.
         drop(ticket);
         drop(control);
+        drop(turn);
     }
 
     /// Goes through a login up to its last response, which is not sent yet.
-    async fn login(&self, line: &mut Line) -> Option<LoggedIn<'_, D>> {
+    async fn login(&self, line: &mut Line, address: IpAddr) -> Option<LoggedIn<'_, D>> {
         let mut login = Login::new(Arc::clone(&self.directory), self.limits.wishes);
         let mut first = true;
         loop {
@@ -257,7 +268,7 @@ impl<D: Directory> Portal<D> {
                     return None;
                 }
                 Step::Finish(mut response, text, established) => {
-                    let Some((ticket, control)) = self.enter(&established).await else {
+                    let Some((ticket, control)) = self.enter(&established, address).await else {
                         let status = Status::OutOfResources;
                         line.refuse(&request, status, self.limits.queue_depth).await;
                         return None;
@@ -275,16 +286,11 @@ impl<D: Directory> Portal<D> {
     async fn enter(
         &self,
         established: &Established<D::Service>,
+        address: IpAddr,
     ) -> Option<(Ticket<'_>, mpsc::UnboundedReceiver<End>)> {
         let target = established.admission.as_ref().map(|admission| &admission.port);
         loop {
-            let entered = self.sessions.enter(
-                &established.initiator,
-                target,
-                self.limits.sessions_per_initiator,
-                self.limits.sessions,
-            );
-            match entered {
+            match self.sessions.enter(&established.initiator, target, address, &self.limits) {
                 Entered::Full => return None,
                 Entered::Ticket(ticket, control) => return Some((ticket, control)),
                 Entered::Occupied(other) => {

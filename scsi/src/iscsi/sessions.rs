@@ -1,12 +1,16 @@
 //! Which sessions a portal has, so that one can end another.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU16, Ordering},
+use std::{
+    net::IpAddr,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU16, Ordering},
+    },
 };
 
 use tokio::sync::mpsc;
 
+use super::portal::Limits;
 use crate::nexus::{InitiatorPort, TargetPort};
 
 /// Why a session is told to end.
@@ -25,6 +29,7 @@ struct Entry {
     initiator: InitiatorPort,
     /// `None` for a discovery session.
     target: Option<TargetPort>,
+    address: IpAddr,
     tsih: u16,
     wire: Wire,
 }
@@ -63,13 +68,14 @@ impl Sessions {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a session, unless there are `most` of this initiator or `most_of_all` together.
+    /// Makes a session, unless there are too many: of this initiator, or for discovery from this
+    /// address, or together. Names cost nothing where no target knows them.
     pub(super) fn enter(
         &self,
         initiator: &InitiatorPort,
         target: Option<&TargetPort>,
-        most: usize,
-        most_of_all: usize,
+        address: IpAddr,
+        limits: &Limits,
     ) -> Entered<'_> {
         let mut entries = self.entries();
         let same = |entry: &&Entry| {
@@ -78,8 +84,23 @@ impl Sessions {
         if let Some(entry) = entries.iter().find(same) {
             return Entered::Occupied(entry.wire.clone());
         }
-        let own = entries.iter().filter(|entry| entry.initiator.name == initiator.name).count();
-        if own >= most || entries.len() >= most_of_all.min(usize::from(u16::MAX) - 1) {
+        let alike = |entry: &&Entry| entry.target.is_some() == target.is_some();
+        let alike: Vec<&Entry> = entries.iter().filter(alike).collect();
+        let count = |own: &dyn Fn(&Entry) -> bool| alike.iter().filter(|its| own(its)).count();
+        let (own, most, most_of_all) = match target {
+            Some(_) => (
+                count(&|entry| entry.initiator.name == initiator.name),
+                limits.sessions_per_initiator,
+                limits.sessions,
+            ),
+            None => (
+                count(&|entry| entry.address == address),
+                limits.discoveries_per_address,
+                limits.discoveries,
+            ),
+        };
+        let numbers = usize::from(u16::MAX) - 1;
+        if own >= most || alike.len() >= most_of_all || entries.len() >= numbers {
             return Entered::Full;
         }
         let tsih = loop {
@@ -90,7 +111,7 @@ impl Sessions {
         };
         let (wire, control) = mpsc::unbounded_channel();
         let (initiator, target) = (initiator.clone(), target.cloned());
-        entries.push(Entry { initiator, target, tsih, wire });
+        entries.push(Entry { initiator, target, address, tsih, wire });
         Entered::Ticket(Ticket { sessions: self, tsih }, control)
     }
 

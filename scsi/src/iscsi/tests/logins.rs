@@ -2,8 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+
 use super::{
-    HOST, Serving, TARGET,
+    HOST, LUN, Serving, TARGET,
     disk::{Disk, House},
     host,
     raw::Raw,
@@ -16,7 +18,7 @@ use crate::iscsi::{
     initiator::InitiatorError,
     keys::Parameters,
     login::{Login, Status, Step},
-    pdu::{LoginRequest, LoginResponse},
+    pdu::{LoginRequest, LoginResponse, Response},
     portal::Limits,
     text::Text,
 };
@@ -374,5 +376,50 @@ async fn more_connections_from_one_address_than_may_log_in_are_closed_at_once() 
     let mut third = Raw::connect(&serving).await;
     assert!(third.receive().await.is_none());
     drop(silent);
+    serving.stop().await;
+}
+
+/// Logs in for discovery under a name; the status.
+async fn discovery(serving: &Serving, name: &str) -> (Raw, u16) {
+    let mut raw = Raw::connect(serving).await;
+    let mut text = Text::default();
+    text.push("InitiatorName", format!("{HOST}-{name}"));
+    text.push("SessionType", "Discovery");
+    raw.send(raw.request().write(), &text.encode()).await;
+    let status = LoginResponse::read(&raw.receive().await.unwrap().bhs).status;
+    (raw, status)
+}
+
+#[tokio::test]
+async fn discovery_sessions_take_no_place_of_a_host() {
+    let limits = Limits { sessions: 1, discoveries_per_address: 3, logins: 5, ..Limits::default() };
+    let serving = Serving::open(limits).await;
+    let mut open = Vec::new();
+    for name in ["a", "b", "c"] {
+        let (raw, status) = discovery(&serving, name).await;
+        assert_eq!(status, 0);
+        open.push(raw);
+    }
+    assert_eq!(discovery(&serving, "d").await.1, 0x0302, "under whatever name");
+    within(host().login(serving.address, TARGET)).await.unwrap();
+    drop(open.pop());
+    // It leaves a moment after it was cut.
+    while discovery(&serving, "e").await.1 != 0 {
+        tokio::task::yield_now().await;
+    }
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_discovery_session_ends_in_time_whatever_it_says() {
+    let limits = Limits { discovery: Duration::from_millis(50), ..Limits::default() };
+    let serving = Serving::open(limits).await;
+    let session = within(host().login(serving.address, TARGET)).await.unwrap();
+    let (mut raw, status) = discovery(&serving, "a").await;
+    assert_eq!(status, 0);
+    assert!(matches!(raw.response().await, Some(Response::AsyncMessage(m)) if m.event == 2));
+    assert!(raw.receive().await.is_none());
+    let ready = within(session.command(LUN, &[0; 6], Bytes::new(), 0)).await.unwrap();
+    assert_eq!(ready.status, 0, "others stay");
     serving.stop().await;
 }
