@@ -29,6 +29,7 @@ use super::{
     negotiate::TextState,
     pdu::{AsyncMessage, BHS, Bhs, NO_TAG, NopIn, NopOut, Reason, Reject, Request, stamp},
     portal::Limits,
+    room::{Room, Shared},
     sessions::End,
     tasks::{Arrival, Stage, Task},
     transfer::Stray,
@@ -96,6 +97,10 @@ pub(super) struct Connection<'a, D: Directory> {
     pub(super) bound: Option<Bound<D::Service>>,
     pub(super) directory: Arc<D>,
     pub(super) limits: &'a Limits,
+    shared: &'a Shared,
+    pub(super) room: Room<'a>,
+    /// Whether the next command waits for what others have.
+    pub(super) starved: bool,
     pub(super) initiator: InitiatorPort,
     pub(super) local: SocketAddr,
     pub(super) cid: u16,
@@ -110,6 +115,8 @@ pub(super) struct Connection<'a, D: Directory> {
     pub(super) line: VecDeque<u32>,
     /// Room that is taken, in bytes.
     pub(super) taken: usize,
+    /// Besides, by data that comes for commands in the line.
+    pub(super) loose: usize,
     /// How many tasks are immediate.
     pub(super) immediate: u32,
     pub(super) waiters: Vec<Waiter>,
@@ -122,7 +129,7 @@ impl<'a, D: Directory> Connection<'a, D> {
     /// After the response that ended the login; `stat_sn` is the next status number.
     pub(super) fn new(
         directory: Arc<D>,
-        limits: &'a Limits,
+        (limits, shared): (&'a Limits, &'a Shared),
         local: SocketAddr,
         established: Established<D::Service>,
         stat_sn: u32,
@@ -134,6 +141,9 @@ impl<'a, D: Directory> Connection<'a, D> {
             bound: admission.map(|admission| Bound::open(admission, initiator.clone())),
             directory,
             limits,
+            shared,
+            room: Room::new(shared, &initiator.name, limits),
+            starved: false,
             initiator,
             local,
             cid,
@@ -145,6 +155,7 @@ impl<'a, D: Directory> Connection<'a, D> {
             lanes: HashMap::new(),
             line: VecDeque::new(),
             taken: 0,
+            loose: 0,
             immediate: 0,
             waiters: Vec::new(),
             text: TextState::default(),
@@ -169,6 +180,11 @@ impl<'a, D: Directory> Connection<'a, D> {
         let discovery = self.bound.is_none();
         let (mut heard, mut pinged, mut leaving) = (false, false, false);
         loop {
+            let freed = self.shared.freed();
+            tokio::pin!(freed);
+            if self.starved {
+                self.admit();
+            }
             self.take_in(&mut decoder);
             while let Some(Some(done)) = self.running.next().now_or_never() {
                 self.done(done);
@@ -202,8 +218,13 @@ impl<'a, D: Directory> Connection<'a, D> {
                     Ok(0) | Err(_) => break,
                     Ok(_) => heard = true,
                 },
+                () = &mut freed, if self.starved => {}
                 () = &mut life, if discovery && !self.ending => self.drop_soon(),
                 () = &mut timer => {
+                    if self.stuck() {
+                        log::info!("{}: data that it owes fails to come", self.initiator);
+                        break;
+                    }
                     let next = match (leaving, heard, pinged) {
                         (true, ..) | (_, false, true) => break,
                         (_, true, _) => {
@@ -229,6 +250,17 @@ impl<'a, D: Directory> Connection<'a, D> {
             log::warn!("{}: commands were still running when its session ended", self.initiator);
         }
         control
+    }
+
+    /// Whether data fails to come for too long. While nothing is read, it cannot.
+    fn stuck(&mut self) -> bool {
+        let (crowded, now) = (self.crowded(), Instant::now());
+        let mut gathering = self.tasks.values_mut().filter(|task| task.gathers());
+        if crowded {
+            gathering.for_each(|task| task.since = now);
+            return false;
+        }
+        gathering.any(|task| now - task.since > self.limits.data_within)
     }
 
     /// Whether so much waits to be sent that nothing more is read.
@@ -282,6 +314,7 @@ impl<'a, D: Directory> Connection<'a, D> {
                         _ => pdu.data,
                     };
                     task.transfer.take(&header, length, buffer);
+                    task.since = Instant::now();
                     let lun = task.call.lun;
                     self.ask(header.itt);
                     self.advance(lun);

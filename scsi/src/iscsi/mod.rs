@@ -9,6 +9,7 @@
 //! * `window`, `transfer`, `answer`: command numbers, data on its way in, data on its way out.
 //! * `connection` with `intake`, `tasks`, `manage` and `negotiate`: a session in its full feature
 //!   phase.
+//! * `room`: what memory sessions may hold, each and together.
 //! * [`directory`]: what a portal asks of whatever it offers.
 //! * `sessions`, [`portal`]: which sessions there are, and the sockets they come from.
 //! * [`initiator`]: the other side.
@@ -26,6 +27,7 @@ pub mod name;
 mod negotiate;
 pub mod pdu;
 pub mod portal;
+mod room;
 mod sessions;
 mod tasks;
 pub mod text;

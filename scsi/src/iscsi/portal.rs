@@ -29,6 +29,7 @@ use super::{
     keys::{DEFAULT_SEGMENT, Parameters},
     login::{Established, Login, Status, Step},
     pdu::{LoginRequest, LoginResponse, stamp},
+    room::Shared,
     sessions::{End, Entered, Sessions, Ticket},
     wire::{Decoder, Outbox, Pdu, WireError},
 };
@@ -56,6 +57,13 @@ pub struct Limits {
     pub queue_depth: u32,
     /// Data of a session that waits for anything, in bytes; one command may always go on.
     pub buffered: usize,
+    /// Of that, what a session has whatever others have; once for commands that may go on, and
+    /// once for data that comes unasked.
+    pub buffered_always: usize,
+    /// What all sessions share of the rest; at least twice what one command moves.
+    pub buffered_by_all: usize,
+    /// How long data that an initiator has announced, or was asked for, may fail to come.
+    pub data_within: Duration,
     /// After how long a silence an initiator is asked whether it lives.
     pub idle: Duration,
     /// How long it may take to answer that.
@@ -79,6 +87,9 @@ impl Default for Limits {
             discovery: Duration::from_secs(60),
             queue_depth: 128,
             buffered: 32 << 20,
+            buffered_always: 256 << 10,
+            buffered_by_all: 512 << 20,
+            data_within: Duration::from_secs(60),
             idle: Duration::from_secs(15),
             answer_within: Duration::from_secs(15),
             drain: Duration::from_secs(30),
@@ -92,6 +103,7 @@ pub struct Portal<D> {
     directory: Arc<D>,
     limits: Limits,
     sessions: Sessions,
+    room: Shared,
     logins: Arc<Semaphore>,
     addresses: Mutex<HashMap<IpAddr, usize>>,
     stopping: watch::Sender<bool>,
@@ -130,8 +142,9 @@ impl<D: Directory> Portal<D> {
     pub fn new(directory: Arc<D>, limits: Limits) -> Self {
         let logins = Arc::new(Semaphore::new(limits.logins));
         let (sessions, addresses) = (Sessions::default(), Mutex::default());
+        let room = Shared::new(limits.buffered_by_all);
         let stopping = watch::Sender::new(false);
-        Self { directory, limits, sessions, logins, addresses, stopping }
+        Self { directory, limits, sessions, room, logins, addresses, stopping }
     }
 
     /// Serves until `stop`; then tells all initiators, and returns when the last session is closed.
@@ -219,8 +232,13 @@ impl<D: Directory> Portal<D> {
         decoder.header_digest = established.parameters.header_digest;
         decoder.data_digest = established.parameters.data_digest;
         decoder.most = established.own_segment as usize;
-        let connection =
-            Connection::new(Arc::clone(&self.directory), &self.limits, local, established, stat_sn);
+        let connection = Connection::new(
+            Arc::clone(&self.directory),
+            (&self.limits, &self.room),
+            local,
+            established,
+            stat_sn,
+        );
         // The nexus is there before the initiator hears of it.
         let mut outbox = last;
         let control = match timeout(self.limits.login, outbox.flush(&mut writer)).await {

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use tokio::time::Instant;
 
 use super::{
     answer::{Call, answer},
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     sense::{Key, Sense},
     service::Service,
-    task::{Command, Completion, LunAddress, TaskAttribute},
+    task::{Command, Completion, LunAddress, Status, TaskAttribute},
 };
 
 /// PROTOCOL SERVICE CRC ERROR: data was lost on the way (RFC 7143, 7.8 and 11.4.7.2).
@@ -44,8 +45,19 @@ pub(super) struct Task<A> {
     immediate: bool,
     /// What it may need of the room, in bytes.
     cost: usize,
+    /// What its data may take before it has that room, in bytes.
+    loose: usize,
     /// Whether it has that room.
     admitted: bool,
+    /// When data came for it last, or was asked for.
+    pub(super) since: Instant,
+}
+
+impl<A> Task<A> {
+    /// Whether it waits for data that its initiator owes.
+    pub(super) fn gathers(&self) -> bool {
+        self.stage == Stage::Waiting && self.transfer.awaits()
+    }
 }
 
 /// What the service of a directory knows a command by.
@@ -72,7 +84,9 @@ impl<D: Directory> Connection<'_, D> {
             immediate: header.immediate,
             // No command moves more.
             cost: data.min(crate::medium::MAX_TRANSFER) + call.scratch as usize,
+            loose: 0,
             admitted: false,
+            since: Instant::now(),
         };
         if task.immediate {
             self.immediate += 1;
@@ -88,12 +102,38 @@ impl<D: Directory> Connection<'_, D> {
         }
         self.line.push_back(call.itt);
         self.admit();
+        self.bear(call.itt);
+    }
+
+    /// Finds room for the data that a command brings before it has its room. Where there is none,
+    /// the initiator is to send less at a time.
+    fn bear(&mut self, itt: u32) {
+        let used = self.used();
+        let Some(task) = self.tasks.get_mut(&itt).filter(|task| !task.admitted) else { return };
+        let loose = task.transfer.loose();
+        if loose == 0 || self.room.take(used + loose) {
+            task.loose = loose;
+            self.loose += loose;
+            return;
+        }
+        self.line.retain(|other| *other != itt);
+        if let Some(task) = self.forget(itt) {
+            self.answer(&task.call, &Completion::status(Status::TaskSetFull));
+            self.advance(task.call.lun);
+        }
+    }
+
+    /// What it uses of its room, in bytes.
+    fn used(&self) -> usize {
+        self.taken + self.loose + self.outbox.len()
     }
 
     /// Lets commands in while there is room for their data.
     pub(super) fn admit(&mut self) {
+        self.room.settle(self.used());
+        self.starved = false;
         while let Some(itt) = self.line.front().copied() {
-            let used = self.taken + self.outbox.len();
+            let (all, used) = (self.used(), self.taken + self.outbox.len());
             let Some(task) = self.tasks.get_mut(&itt) else {
                 self.line.pop_front();
                 continue;
@@ -101,9 +141,15 @@ impl<D: Directory> Connection<'_, D> {
             if task.cost > 0 && used > 0 && used + task.cost > self.limits.buffered {
                 return;
             }
+            let always = used + task.cost <= self.limits.buffered_always;
+            if !always && task.cost > 0 && !self.room.take(all - task.loose + task.cost) {
+                self.starved = true;
+                return;
+            }
             self.line.pop_front();
-            task.admitted = true;
+            self.loose -= std::mem::take(&mut task.loose);
             self.taken += task.cost;
+            (task.admitted, task.since) = (true, Instant::now());
             let lun = task.call.lun;
             if task.attribute == TaskAttribute::HeadOfQueue {
                 self.lanes.entry(lun).or_default().push_front(itt);
@@ -208,6 +254,7 @@ impl<D: Directory> Connection<'_, D> {
         if task.admitted {
             self.taken -= task.cost;
         }
+        self.loose -= task.loose;
         if task.immediate {
             self.immediate -= 1;
         } else {

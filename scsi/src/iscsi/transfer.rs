@@ -97,6 +97,16 @@ impl Transfer {
         self.unsolicited == 0 && all
     }
 
+    /// What is there, and what may come unsolicited, as far as it is wanted; in bytes.
+    pub(super) fn loose(&self) -> usize {
+        self.come.max(self.unsolicited).min(self.want) as usize
+    }
+
+    /// Whether data is announced or was asked for that has not come.
+    pub(super) fn awaits(&self) -> bool {
+        self.unsolicited > 0 || !self.asked.is_empty()
+    }
+
     /// Whether a number was wrong (RFC 7143, 7.9): the command is not to be carried out.
     pub(super) const fn spoiled(&self) -> bool {
         self.spoiled

@@ -100,28 +100,6 @@ async fn an_initiator_that_does_not_read_costs_no_more_than_its_limit() {
 }
 
 #[tokio::test]
-async fn what_commands_need_besides_data_counts_as_well() {
-    let serving = Serving::open(Limits { buffered: 2 << 20, ..Limits::default() }).await;
-    let mut raw = Raw::login(&serving, &[]).await;
-    let ping = NopOut { immediate: true, itt: 50, ttt: NO_TAG, ..NopOut::default() };
-    for itt in 0..5 {
-        let command = raw.command(itt, &[0xc1, 0, 0, 0, 0, 0]);
-        raw.send(command.write(), &[]).await;
-    }
-    for begun in [2, 3, 4, 5] {
-        // The answer says that all before it has been looked at.
-        raw.send(ping.write(), &[]).await;
-        assert!(matches!(raw.response().await, Some(Response::NopIn(_))));
-        assert_eq!(serving.disk.begun.lock().unwrap().len(), begun);
-        serving.disk.release.add_permits(1);
-        assert!(matches!(raw.response().await, Some(Response::ScsiResponse(_))));
-    }
-    serving.disk.release.add_permits(1);
-    assert!(matches!(raw.response().await, Some(Response::ScsiResponse(_))));
-    serving.stop().await;
-}
-
-#[tokio::test]
 async fn nothing_more_is_read_from_an_initiator_that_takes_no_answers() {
     let serving = Serving::open(Limits { buffered: 1 << 20, ..Limits::default() }).await;
     let mut deaf = Raw::login(&serving, &[("MaxRecvDataSegmentLength", "262144")]).await;

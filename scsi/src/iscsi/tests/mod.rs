@@ -2,13 +2,14 @@
 //!
 //! * [`disk`]: a service that is a vector, and counts who opens and closes it.
 //! * [`raw`]: an initiator that sends whatever it is told.
-//! * `data`, `rules`, `logins`, `ends`: the tests.
+//! * `data`, `rules`, `logins`, `ends`, `room`: the tests.
 
 mod data;
 mod disk;
 mod ends;
 mod logins;
 mod raw;
+mod room;
 mod rules;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

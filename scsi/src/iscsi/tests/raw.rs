@@ -25,8 +25,13 @@ impl Raw {
 
     /// Logs in at once, with these keys besides the names.
     pub(super) async fn login(serving: &Serving, keys: &[(&str, &str)]) -> Self {
+        Self::login_as(serving, HOST, keys).await
+    }
+
+    /// The same under a name.
+    pub(super) async fn login_as(serving: &Serving, name: &str, keys: &[(&str, &str)]) -> Self {
         let mut raw = Self::connect(serving).await;
-        let response = raw.try_login(keys).await.unwrap();
+        let response = raw.try_login(name, keys).await.unwrap();
         assert_eq!((response.status, response.transit, response.nsg), (0, true, 3));
         assert_ne!(response.tsih, 0);
         for (key, value) in keys {
@@ -44,8 +49,12 @@ impl Raw {
     }
 
     pub(super) fn names() -> Text {
+        Self::names_of(HOST)
+    }
+
+    fn names_of(name: &str) -> Text {
         let mut text = Text::default();
-        text.push("InitiatorName", HOST);
+        text.push("InitiatorName", name);
         text.push("TargetName", TARGET);
         text
     }
@@ -67,8 +76,8 @@ impl Raw {
         }
     }
 
-    async fn try_login(&mut self, keys: &[(&str, &str)]) -> Option<LoginResponse> {
-        let mut text = Self::names();
+    async fn try_login(&mut self, name: &str, keys: &[(&str, &str)]) -> Option<LoginResponse> {
+        let mut text = Self::names_of(name);
         for (key, value) in keys {
             text.push(key, *value);
         }

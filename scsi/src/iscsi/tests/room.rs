@@ -1,0 +1,140 @@
+//! What memory sessions may hold, each and together.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Serving, TARGET, raw::Raw, read, within, write, write10};
+use crate::iscsi::{
+    Initiator,
+    pdu::{DataOut, NO_TAG, NopOut, Response, ScsiCommand},
+    portal::Limits,
+};
+
+#[tokio::test]
+async fn what_commands_need_besides_data_counts_as_well() {
+    let serving = Serving::open(Limits { buffered: 2 << 20, ..Limits::default() }).await;
+    let mut raw = Raw::login(&serving, &[]).await;
+    let ping = NopOut { immediate: true, itt: 50, ttt: NO_TAG, ..NopOut::default() };
+    for itt in 0..5 {
+        let command = raw.command(itt, &[0xc1, 0, 0, 0, 0, 0]);
+        raw.send(command.write(), &[]).await;
+    }
+    for begun in [2, 3, 4, 5] {
+        // The answer says that all before it has been looked at.
+        raw.send(ping.write(), &[]).await;
+        assert!(matches!(raw.response().await, Some(Response::NopIn(_))));
+        assert_eq!(serving.disk.begun.lock().unwrap().len(), begun);
+        serving.disk.release.add_permits(1);
+        assert!(matches!(raw.response().await, Some(Response::ScsiResponse(_))));
+    }
+    serving.disk.release.add_permits(1);
+    assert!(matches!(raw.response().await, Some(Response::ScsiResponse(_))));
+    serving.stop().await;
+}
+
+/// Sends writes of 1 MiB without their data; how many of them were asked for it.
+async fn hoard(raw: &mut Raw, count: u32) -> u32 {
+    for itt in 0..count {
+        let write =
+            ScsiCommand { write: true, expected: 1 << 20, ..raw.command(itt, &write10(0, 2048)) };
+        raw.send(write.write(), &[]).await;
+    }
+    let ping = NopOut { immediate: true, itt: 99, ttt: NO_TAG, ..NopOut::default() };
+    raw.send(ping.write(), &[]).await;
+    let mut asked = 0;
+    while let Some(Response::R2t(_)) = raw.response().await {
+        asked += 1;
+    }
+    asked
+}
+
+const SOLICITED: [(&str, &str); 2] = [("ImmediateData", "No"), ("InitialR2T", "Yes")];
+
+#[tokio::test]
+async fn who_hoards_room_leaves_as_much_to_others_and_gives_it_back_at_the_end() {
+    let (buffered_always, buffered_by_all) = (64 << 10, 4 << 20);
+    let limits = Limits { buffered_always, buffered_by_all, ..Limits::default() };
+    let serving = Serving::open(limits).await;
+    let mut hoarder = Raw::login(&serving, &SOLICITED).await;
+    assert_eq!(hoard(&mut hoarder, 20).await, 2, "and as much is left");
+    let data = Bytes::from(vec![6; 1 << 20]);
+    let other = Initiator::new("iqn.2026-11.test:other").unwrap();
+    let other = within(other.login(serving.address, TARGET)).await.unwrap();
+    assert_eq!(write(&other, 0, 2048, data.clone()).await.status, 0);
+    // Nearly everything, so that the rest waits, but for little things.
+    let mut third = Raw::login_as(&serving, "iqn.2026-11.test:third", &SOLICITED).await;
+    let mut fourth = Raw::login_as(&serving, "iqn.2026-11.test:fourth", &SOLICITED).await;
+    assert_eq!((hoard(&mut third, 1).await, hoard(&mut fourth, 1).await), (1, 1));
+    assert_eq!(read(&other, 0, 128, 65536).await.data, data.slice(..65536));
+    let (wrote, ()) = tokio::join!(write(&other, 0, 2048, data), async {
+        // The answer says that the write has come.
+        within(other.ping(Bytes::new())).await.unwrap();
+        drop(hoarder);
+    });
+    assert_eq!(wrote.status, 0);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn unsolicited_data_that_finds_no_room_is_answered_task_set_full() {
+    let room = 64 << 10;
+    let limits = Limits {
+        buffered: room,
+        buffered_always: room,
+        buffered_by_all: room,
+        ..Limits::default()
+    };
+    let serving = Serving::open(limits).await;
+    let mut raw = Raw::login(&serving, &[("ImmediateData", "Yes"), ("InitialR2T", "No")]).await;
+    for itt in 0..3 {
+        let command = raw.command(itt, &write10(itt * 128, 128));
+        let write = ScsiCommand { write: true, last: false, expected: 65536, ..command };
+        raw.send(write.write(), &[]).await;
+    }
+    let answer = raw.response().await;
+    let Some(Response::ScsiResponse(answer)) = answer else { panic!("{answer:?}") };
+    assert_eq!((answer.itt, answer.status), (2, 0x28));
+    for itt in [2, 1, 0] {
+        for n in 0..8 {
+            let (offset, last) = (n * 8192, n == 7);
+            let data = DataOut { last, itt, ttt: NO_TAG, data_sn: n, offset, ..DataOut::default() };
+            raw.send(data.write(), &[7; 8192]).await;
+        }
+    }
+    for _ in 0..2 {
+        let answer = raw.response().await;
+        let Some(Response::ScsiResponse(answer)) = answer else { panic!("{answer:?}") };
+        assert_eq!(answer.status, 0);
+    }
+    assert!(raw.ready(9).await);
+    assert!(
+        serving.disk.bytes.lock().unwrap()[..3 << 16].iter().eq(&[
+            [7; 2 << 16].to_vec(),
+            vec![0; 1 << 16]
+        ]
+        .concat())
+    );
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn data_that_was_asked_for_has_to_come() {
+    let (idle, data_within) = (Duration::from_millis(50), Duration::from_millis(50));
+    let serving = Serving::open(Limits { idle, data_within, ..Limits::default() }).await;
+    let mut raw = Raw::login(&serving, &SOLICITED).await;
+    assert_eq!(hoard(&mut raw, 1).await, 1);
+    // It lives, and says so.
+    let ping = NopOut { immediate: true, itt: 50, ttt: NO_TAG, ..NopOut::default() };
+    within(async {
+        loop {
+            raw.send(ping.write(), &[]).await;
+            if raw.receive().await.is_none() {
+                return;
+            }
+        }
+    })
+    .await;
+    serving.disk.closed(1).await;
+    serving.stop().await;
+}
