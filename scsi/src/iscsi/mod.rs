@@ -11,7 +11,8 @@
 //!   phase.
 //! * `room`: what memory sessions may hold, each and together.
 //! * [`directory`]: what a portal asks of whatever it offers.
-//! * `sessions`, [`portal`]: which sessions there are, and the sockets they come from.
+//! * `sessions`, [`portal`], [`runtimes`]: which sessions there are, the sockets they come from, and
+//!   the threads that serve them.
 //! * [`initiator`]: the other side.
 
 mod answer;
@@ -28,6 +29,7 @@ mod negotiate;
 pub mod pdu;
 pub mod portal;
 mod room;
+pub mod runtimes;
 mod sessions;
 mod tasks;
 pub mod text;
@@ -43,3 +45,4 @@ pub use directory::{
 };
 pub use initiator::{Initiator, Session};
 pub use portal::{Limits, Portal};
+pub use runtimes::Runtimes;

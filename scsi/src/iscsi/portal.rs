@@ -30,6 +30,7 @@ use super::{
     login::{Established, Login, Status, Step},
     pdu::{LoginRequest, LoginResponse, stamp},
     room::Shared,
+    runtimes::Runtimes,
     sessions::{End, Entered, Sessions, Ticket},
     wire::{Decoder, Outbox, Pdu, WireError},
 };
@@ -148,12 +149,14 @@ impl<D: Directory> Portal<D> {
     }
 
     /// Serves until `stop`; then tells all initiators, and returns when the last session is closed.
+    /// Connections are shared by `runtimes`.
     ///
     /// # Errors
     /// The answer of the operating system, where the socket can accept no more.
     pub async fn serve(
         self: Arc<Self>,
         listener: TcpListener,
+        runtimes: Runtimes,
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let mut connections = JoinSet::new();
@@ -163,11 +166,19 @@ impl<D: Directory> Portal<D> {
                 () = &mut stop => break,
                 Some(_) = connections.join_next() => {}
                 accepted = self.accept(&listener) => {
-                    if let Some((stream, peer, permit)) = accepted {
+                    // It leaves this runtime, to be taken in by its own.
+                    if let Some((stream, peer, permit)) = accepted
+                        && let Ok(stream) = stream.into_std()
+                        && let Some((runtime, place)) = runtimes.place()
+                    {
                         let portal = Arc::clone(&self);
-                        connections.spawn(async move {
-                            portal.connection(stream, peer, permit).await;
-                        });
+                        let served = async move {
+                            if let Ok(stream) = TcpStream::from_std(stream) {
+                                portal.connection(stream, peer, permit).await;
+                            }
+                            drop(place);
+                        };
+                        connections.spawn_on(served, runtime);
                     }
                 }
             }

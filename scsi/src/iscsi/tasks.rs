@@ -1,7 +1,8 @@
 //! The commands of a session, from where they are whole to where they are answered.
 //!
 //! A command waits in the *line* until there is room for its data, in whichever direction, and in
-//! the *lane* of its logical unit until the commands before it have begun.
+//! the *lane* of its logical unit until the commands before it have begun. Little data always finds
+//! room, and no unit may take all of it: one that does not answer leaves the others theirs.
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -22,6 +23,25 @@ use crate::{
 
 /// PROTOCOL SERVICE CRC ERROR: data was lost on the way (RFC 7143, 7.8 and 11.4.7.2).
 const SPOILED: Sense = Sense::new(Key::AbortedCommand, 0x47, 0x05);
+
+/// Bytes that a command may move without waiting for room. There are no more such commands than
+/// the window has numbers.
+const LITTLE: usize = 64 << 10;
+/// The part of the room that the commands of one unit may take, unless it is one command.
+const PART: usize = 4;
+
+/// Whether there is room for a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fit {
+    /// There is.
+    Room,
+    /// Not before other commands of its unit have ended.
+    UnitFull(LunAddress),
+    /// Not before other commands of its session have ended.
+    Full,
+    /// Not before other sessions give some back.
+    Starved,
+}
 
 /// How far a command is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +78,11 @@ impl<A> Task<A> {
     pub(super) fn gathers(&self) -> bool {
         self.stage == Stage::Waiting && self.transfer.awaits()
     }
+
+    /// Whether it goes ahead of those of its unit that came before it.
+    fn is_ahead(&self) -> bool {
+        self.attribute == TaskAttribute::HeadOfQueue
+    }
 }
 
 /// What the service of a directory knows a command by.
@@ -74,6 +99,8 @@ impl<D: Directory> Connection<'_, D> {
         transfer: Transfer,
     ) {
         let data = if call.read { call.expected } else { transfer.want() } as usize;
+        // No command moves more.
+        let cost = data.min(crate::medium::MAX_TRANSFER) + call.scratch as usize;
         let task = Task {
             call,
             arrival,
@@ -82,8 +109,7 @@ impl<D: Directory> Connection<'_, D> {
             transfer,
             stage: Stage::Waiting,
             immediate: header.immediate,
-            // No command moves more.
-            cost: data.min(crate::medium::MAX_TRANSFER) + call.scratch as usize,
+            cost,
             loose: 0,
             admitted: false,
             since: Instant::now(),
@@ -93,12 +119,19 @@ impl<D: Directory> Connection<'_, D> {
         } else {
             self.window.hold();
         }
-        let ahead = task.attribute == TaskAttribute::HeadOfQueue;
-        self.tasks.insert(call.itt, task);
+        let ahead = task.is_ahead();
+        let lane = self.lanes.entry(call.lun).or_default();
+        let is_in = |itt| self.tasks.get(itt).is_none_or(|task: &Task<_>| task.admitted);
+        let in_turn = ahead || lane.iter().all(is_in);
         // One that may go ahead does so when it has room: those that have theirs must not wait for
         // it, which waits for them.
         if !ahead {
-            self.lanes.entry(call.lun).or_default().push_back(call.itt);
+            lane.push_back(call.itt);
+        }
+        self.tasks.insert(call.itt, task);
+        if cost <= LITTLE && in_turn && self.fit(call.itt) == Fit::Room {
+            self.let_in(call.itt);
+            return;
         }
         self.line.push_back(call.itt);
         self.admit();
@@ -128,35 +161,76 @@ impl<D: Directory> Connection<'_, D> {
         self.taken + self.loose + self.outbox.len()
     }
 
-    /// Lets commands in while there is room for their data.
+    /// Lets commands in while there is room for their data. One whose unit has its part already
+    /// lets others go ahead.
     pub(super) fn admit(&mut self) {
         self.room.settle(self.used());
         self.starved = false;
-        while let Some(itt) = self.line.front().copied() {
-            let (all, used) = (self.used(), self.taken + self.outbox.len());
-            let Some(task) = self.tasks.get_mut(&itt) else {
-                self.line.pop_front();
-                continue;
+        let (mut at, mut full) = (0, Vec::new());
+        while let Some(itt) = self.line.get(at).copied() {
+            // Those of a unit go in as they came: what has room waits for what came before it, which
+            // must not wait for that room.
+            let behind = |task: &Task<_>| !task.is_ahead() && full.contains(&task.call.lun);
+            let fit = match self.tasks.get(&itt) {
+                Some(task) if behind(task) => Fit::UnitFull(task.call.lun),
+                _ => self.fit(itt),
             };
-            if task.cost > 0 && used > 0 && used + task.cost > self.limits.buffered {
-                return;
+            match fit {
+                Fit::Room => {
+                    self.line.remove(at);
+                    self.let_in(itt);
+                }
+                Fit::UnitFull(lun) => {
+                    full.push(lun);
+                    at += 1;
+                }
+                Fit::Full => return,
+                Fit::Starved => {
+                    self.starved = true;
+                    return;
+                }
             }
-            let always = used + task.cost <= self.limits.buffered_always;
-            if !always && task.cost > 0 && !self.room.take(all - task.loose + task.cost) {
-                self.starved = true;
-                return;
-            }
-            self.line.pop_front();
-            self.loose -= std::mem::take(&mut task.loose);
-            self.taken += task.cost;
-            (task.admitted, task.since) = (true, Instant::now());
-            let lun = task.call.lun;
-            if task.attribute == TaskAttribute::HeadOfQueue {
-                self.lanes.entry(lun).or_default().push_front(itt);
-            }
-            self.ask(itt);
-            self.advance(lun);
         }
+    }
+
+    /// Whether a command has room, which is then taken of what all sessions share.
+    fn fit(&mut self, itt: u32) -> Fit {
+        let Some(task) = self.tasks.get(&itt).filter(|task| task.cost > 0) else {
+            return Fit::Room;
+        };
+        let (cost, loose, lun) = (task.cost, task.loose, task.call.lun);
+        if cost > LITTLE {
+            let used = self.taken_by(|task| task.cost > LITTLE) + self.outbox.len();
+            if used > 0 && used + cost > self.limits.buffered {
+                return Fit::Full;
+            }
+            let of_unit = self.taken_by(|task| task.cost > LITTLE && task.call.lun == lun);
+            if of_unit > 0 && of_unit + cost > self.limits.buffered / PART {
+                return Fit::UnitFull(lun);
+            }
+        }
+        let always = self.taken + self.outbox.len() + cost <= self.limits.buffered_always;
+        if always || self.room.take(self.used() - loose + cost) { Fit::Room } else { Fit::Starved }
+    }
+
+    /// Lets a command in that has room.
+    fn let_in(&mut self, itt: u32) {
+        let Some(task) = self.tasks.get_mut(&itt) else { return };
+        self.loose -= std::mem::take(&mut task.loose);
+        self.taken += task.cost;
+        (task.admitted, task.since) = (true, Instant::now());
+        let lun = task.call.lun;
+        if task.is_ahead() {
+            self.lanes.entry(lun).or_default().push_front(itt);
+        }
+        self.ask(itt);
+        self.advance(lun);
+    }
+
+    /// Room that commands of some kind have, in bytes.
+    fn taken_by(&self, kind: impl Fn(&Task<Arrival<D>>) -> bool) -> usize {
+        let has = |task: &&Task<_>| task.admitted && kind(task);
+        self.tasks.values().filter(has).map(|task| task.cost).sum()
     }
 
     /// Asks for the data of a command as far as it may.

@@ -4,6 +4,7 @@
 use std::{
     io,
     net::SocketAddr,
+    num::NonZero,
     sync::Arc,
     thread::{self, JoinHandle},
 };
@@ -15,8 +16,40 @@ use array::{
         queue::{Queues, THREADS},
     },
 };
-use scsi::iscsi::{Limits, Portal};
-use tokio::{net::TcpListener, sync::oneshot};
+use scsi::iscsi::{Limits, Portal, Runtimes};
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Handle, Runtime},
+    sync::oneshot,
+};
+
+/// The most threads that serve connections: each takes requests in, carries out what needs no
+/// waiting, and sends answers.
+const NET_THREADS: usize = 4;
+
+/// A thread that serves connections until it is dropped.
+struct NetThread {
+    handle: Handle,
+    /// Dropped, it ends the thread.
+    _end: oneshot::Sender<()>,
+}
+
+/// A runtime of one thread, so that what is ready wakes that thread and no other.
+fn single() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+impl NetThread {
+    fn start(number: usize) -> io::Result<Self> {
+        let runtime = single()?;
+        let handle = runtime.handle().clone();
+        let (end, ended) = oneshot::channel::<()>();
+        thread::Builder::new().name(format!("iscsi-{number}")).spawn(move || {
+            let _ = runtime.block_on(ended);
+        })?;
+        Ok(Self { handle, _end: end })
+    }
+}
 
 /// A portal that serves; stopped, it lets hosts know and ends what they submitted.
 pub struct Served {
@@ -30,11 +63,9 @@ impl Served {
     pub fn start(array: &Arc<Array>, address: SocketAddr) -> io::Result<Self> {
         let queues = Arc::new(Queues::start(Arc::clone(array), THREADS)?);
         let hosts = Arc::new(Hosts::new(array, queues)?);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("iscsi")
-            .enable_all()
-            .build()?;
+        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(NET_THREADS);
+        let runtime = single()?;
+        let others = (1..threads).map(NetThread::start).collect::<io::Result<Vec<_>>>()?;
         let listener = runtime.block_on(TcpListener::bind(address))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -43,7 +74,10 @@ impl Served {
             let stopped = async {
                 let _ = stopped.await;
             };
-            if let Err(error) = runtime.block_on(portal.serve(listener, stopped)) {
+            let own = std::iter::once(runtime.handle());
+            let shared = own.chain(others.iter().map(|other| &other.handle)).cloned();
+            let served = portal.serve(listener, Runtimes::new(shared), stopped);
+            if let Err(error) = runtime.block_on(served) {
                 log::error!("the iSCSI portal ends until arrayd is started again: {error}");
             }
         })?;

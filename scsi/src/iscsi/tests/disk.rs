@@ -30,8 +30,10 @@ pub(super) struct Disk {
     pub(super) close: Notify,
     /// What began, in its order: operation code and LBA.
     pub(super) begun: Mutex<Vec<(u8, u32)>>,
-    /// Lets 0xc0 end.
+    /// Lets 0xc0 end, and a command to a unit that is stuck.
     pub(super) release: Arc<tokio::sync::Semaphore>,
+    /// A unit that does not answer.
+    pub(super) stuck: Mutex<Option<LunAddress>>,
     /// Commands that ended.
     pub(super) ended: Arc<AtomicUsize>,
     /// Commands that were aborted while they ran.
@@ -47,6 +49,7 @@ impl Default for Disk {
             close: Notify::new(),
             begun: Mutex::default(),
             release: Arc::new(tokio::sync::Semaphore::new(0)),
+            stuck: Mutex::default(),
             ended: Arc::default(),
             aborted: AtomicUsize::default(),
         }
@@ -128,7 +131,11 @@ impl Service for Disk {
         self.begun.lock().unwrap().push((cdb[0], lba));
         let (bytes, release) = (Arc::clone(&self.bytes), Arc::clone(&self.release));
         let ended = Arc::clone(&self.ended);
+        let stuck = *self.stuck.lock().unwrap() == Some(lun);
         async move {
+            if stuck {
+                release.acquire().await.unwrap().forget();
+            }
             let start = lba as usize * 512;
             let completion = match cdb[0] {
                 _ if lun.number().is_none_or(|number| number > 3) => {

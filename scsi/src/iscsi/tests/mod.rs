@@ -2,7 +2,7 @@
 //!
 //! * [`disk`]: a service that is a vector, and counts who opens and closes it.
 //! * [`raw`]: an initiator that sends whatever it is told.
-//! * `data`, `rules`, `logins`, `ends`, `room`: the tests.
+//! * `data`, `rules`, `logins`, `ends`, `room`, `units`: the tests.
 
 mod data;
 mod disk;
@@ -11,6 +11,7 @@ mod logins;
 mod raw;
 mod room;
 mod rules;
+mod units;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,6 +23,7 @@ use super::{
     directory::Authentication,
     initiator::{Initiator, Reply, Session},
     portal::{Limits, Portal},
+    runtimes::Runtimes,
 };
 use crate::task::LunAddress;
 
@@ -48,7 +50,7 @@ impl Serving {
         let stopped = async move {
             let _ = stopped.await;
         };
-        let task = tokio::spawn(portal.serve(listener, stopped));
+        let task = tokio::spawn(portal.serve(listener, Runtimes::new([]), stopped));
         Self { address, disk, stop: Some(stop), task }
     }
 

@@ -13,7 +13,8 @@ use crate::iscsi::{
 
 #[tokio::test]
 async fn what_commands_need_besides_data_counts_as_well() {
-    let serving = Serving::open(Limits { buffered: 2 << 20, ..Limits::default() }).await;
+    // A quarter of it for a unit: two of them.
+    let serving = Serving::open(Limits { buffered: 8 << 20, ..Limits::default() }).await;
     let mut raw = Raw::login(&serving, &[]).await;
     let ping = NopOut { immediate: true, itt: 50, ttt: NO_TAG, ..NopOut::default() };
     for itt in 0..5 {
