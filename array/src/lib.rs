@@ -57,6 +57,8 @@ mod fault_tests;
 #[cfg(test)]
 mod model_test;
 #[cfg(test)]
+mod now_tests;
+#[cfg(test)]
 mod order_tests;
 #[cfg(test)]
 mod snapshot_tests;

@@ -113,6 +113,15 @@ fn lacking(array: &TestArray, p: u32, mu: u32) -> (bool, bool) {
 fn check(model: &Model, array: &TestArray) -> Result<(), TestCaseError> {
     for volume in VOLUMES {
         let (found, wanted) = (array.read(volume), &model.bytes[&volume]);
+        // Without waiting it is the same, where there is an answer at all.
+        for (at, length) in [(0, 4096), (61_440, 8192), (65_536, 65_536), (1_044_480, 12_288)] {
+            let mut bytes = vec![0xee; length];
+            let answer = array.array.store.read_now(ldev(volume), at as u64, &mut bytes);
+            if answer.is_some() && bytes != wanted[at..at + length] {
+                let what = format!("LDEV {volume} from byte {at} on, read without waiting");
+                return Err(TestCaseError::fail(what));
+            }
+        }
         if found == *wanted {
             continue;
         }

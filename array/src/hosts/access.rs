@@ -95,6 +95,20 @@ impl Array {
         self.read_noting(ldev, offset, buffer)
     }
 
+    /// Reads for a host as [`Array::host_read`] does, if nothing has to be waited for; `None`
+    /// otherwise, and where it is refused.
+    pub(super) fn host_read_now(
+        &self,
+        ldev: LdevId,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Option<Content> {
+        if self.access(ldev).unreadable {
+            return None;
+        }
+        self.store.read_now(ldev, offset, buffer)
+    }
+
     /// Writes for a host. Durable after [`Array::host_flush`].
     ///
     /// # Errors

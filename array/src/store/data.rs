@@ -17,24 +17,24 @@ use super::{
 };
 
 /// The part of a read or write that lies in one page.
-struct Part {
+pub(super) struct Part {
     /// The page of the volume.
-    page: u64,
+    pub page: u64,
     /// The bytes within the page.
     within: Range<usize>,
     /// The bytes within the buffer.
-    buffer: Range<usize>,
+    pub buffer: Range<usize>,
 }
 
 impl Part {
     /// The blocks that the bytes lie in.
-    const fn blocks(&self) -> Range<usize> {
+    pub const fn blocks(&self) -> Range<usize> {
         self.within.start / BLOCK..self.within.end.div_ceil(BLOCK)
     }
 }
 
 /// The parts of a request, page by page.
-fn parts(offset: u64, bytes: Range<usize>) -> impl Iterator<Item = Part> {
+pub(super) fn parts(offset: u64, bytes: Range<usize>) -> impl Iterator<Item = Part> {
     chunks(offset, bytes, PAGE as u64).map(|(at, buffer)| {
         let start = (at % PAGE as u64) as usize;
         Part { page: at / PAGE as u64, within: start..start + buffer.len(), buffer }
@@ -68,7 +68,7 @@ fn chunks(
 }
 
 /// The mask of a range of blocks.
-const fn mask_of(blocks: &Range<usize>) -> u16 {
+pub(super) const fn mask_of(blocks: &Range<usize>) -> u16 {
     (((1u32 << blocks.end) - 1) & !((1u32 << blocks.start) - 1)) as u16
 }
 
@@ -83,7 +83,7 @@ struct Place {
 }
 
 /// The slices of a request; most have one.
-type Slices = SmallVec<[Slice; 1]>;
+pub(super) type Slices = SmallVec<[Slice; 1]>;
 
 /// A write of one page, worked out.
 struct Planned {
@@ -659,13 +659,19 @@ const fn over(top: &Piece, below: Option<Piece>) -> Option<Piece> {
     }
 }
 
-const fn aligned(part: &Part) -> bool {
+pub(super) const fn aligned(part: &Part) -> bool {
     part.within.start.is_multiple_of(BLOCK) && part.within.end.is_multiple_of(BLOCK)
 }
 
 /// Adds what a page has of these blocks to `slices`; what it does not have becomes zeros. `at` is
 /// the byte of the request where `buffer` begins.
-fn gather(entry: &Entry, blocks: &Range<usize>, at: usize, buffer: &mut [u8], slices: &mut Slices) {
+pub(super) fn gather(
+    entry: &Entry,
+    blocks: &Range<usize>,
+    at: usize,
+    buffer: &mut [u8],
+    slices: &mut Slices,
+) {
     let mut first = blocks.start;
     while first < blocks.end {
         let piece = entry.piece(first);

@@ -389,6 +389,11 @@ impl PoolStore {
         self.volumes().get(&number).cloned()
     }
 
+    /// A volume, if nobody is at the list of them.
+    pub(super) fn volume_now(&self, number: VolumeNumber) -> Option<Arc<Volume>> {
+        self.volumes.try_read().ok()?.get(&number).cloned()
+    }
+
     /// The pools.
     #[must_use]
     pub const fn pools(&self) -> &BTreeMap<u16, Arc<Pool>> {

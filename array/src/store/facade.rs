@@ -18,6 +18,10 @@ impl Store for PoolStore {
         self.read_at(ldev.get(), offset, buffer)
     }
 
+    fn read_now(&self, ldev: LdevId, offset: u64, buffer: &mut [u8]) -> Option<Content> {
+        self.read_at_now(ldev.get(), offset, buffer)
+    }
+
     fn write(&self, ldev: LdevId, offset: u64, data: &[u8]) -> Result<(), StoreError> {
         self.write_at(ldev.get(), offset, data)
     }

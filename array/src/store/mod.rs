@@ -15,6 +15,7 @@
 //! | `volume`, `meta` | volumes in use; changes that are in memory only |
 //! | `engine` | opening, finding leaves, making durable |
 //! | `data` | reading and writing |
+//! | `now` | reading without waiting |
 //! | `change` | orders: marks behind gates, one transaction |
 //! | `across` | copies between pools |
 //! | `reclaim` | giving back what nothing needs |
@@ -39,6 +40,7 @@ mod intent;
 mod leaf;
 mod member;
 mod meta;
+mod now;
 mod pool;
 #[cfg(test)]
 pub(crate) mod probe;
@@ -219,6 +221,11 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// No such volume, beyond its end, or the disk's answer.
     fn read(&self, ldev: LdevId, offset: u64, buffer: &mut [u8]) -> Result<Content, StoreError>;
+
+    /// Reads what [`Store::read`] would read, if nothing has to be waited for: no order, no write
+    /// to the same place, no disk. `None` otherwise, and where anything is wrong; the buffer holds
+    /// anything then. For threads that must not wait.
+    fn read_now(&self, ldev: LdevId, offset: u64, buffer: &mut [u8]) -> Option<Content>;
 
     /// Writes for a host. At return every link knows of it, durably; the bytes themselves are
     /// durable after [`Store::flush`].

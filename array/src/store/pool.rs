@@ -316,6 +316,20 @@ impl Pool {
             .try_for_each(|run| self.with(run, |member| member.read(run, buffer)))
     }
 
+    /// Reads and verifies slices as [`Pool::read`] does, if nothing has to be waited for; false
+    /// otherwise, and where anything is wrong.
+    pub fn read_now(&self, slices: &[Slice], buffer: &mut [u8]) -> bool {
+        let Ok(members) = self.members.try_read() else {
+            return false;
+        };
+        slices.chunk_by(Slice::joins).all(|run| {
+            let member = run.first().and_then(|first| members.get(first.page.member() as usize));
+            member.is_some_and(|member| {
+                member.as_ref().is_some_and(|member| member.read_now(run, buffer))
+            })
+        })
+    }
+
     /// Reads one block of a piece and verifies it.
     ///
     /// # Errors

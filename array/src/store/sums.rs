@@ -109,6 +109,17 @@ impl Sums {
         Ok(group)
     }
 
+    /// The group of a page, if it is in memory and nobody is at it.
+    pub fn group_now(&self, page: PageId) -> Option<Arc<Group>> {
+        let number = page.number() / GROUP;
+        let shard = self.shards[number as usize % SHARDS].try_lock().ok()?;
+        let group = shard.get(&number)?;
+        if !group.used.load(Ordering::Relaxed) {
+            group.used.store(true, Ordering::Relaxed);
+        }
+        Some(Arc::clone(group))
+    }
+
     /// Sets the checksum of a block; [`Sums::write`] writes it.
     pub fn set(&self, group: &Arc<Group>, page: PageId, block: usize, sum: u32) {
         group.sums[at(page, block)].store(sum, Ordering::Relaxed);

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     branches::BranchId,
     hash::NumberMap,
-    leaf::{Entry, Generation, Leaf, PAGE},
+    leaf::{Entry, Generation, LEAF, Leaf, PAGE},
     pool::Pool,
 };
 
@@ -320,6 +320,17 @@ impl Head {
             cell.used.store(true, Ordering::Relaxed);
         }
         Some(Arc::clone(cell))
+    }
+
+    /// What a page is mapped to, if its leaf is in memory and nobody is at it.
+    pub fn entry_now(&self, page: u64) -> Option<Entry> {
+        let cells = self.cells.try_read().ok()?;
+        let cell = cells.get(&((page / LEAF as u64) as u32))?;
+        if !cell.used.load(Ordering::Relaxed) {
+            cell.used.store(true, Ordering::Relaxed);
+        }
+        let state = cell.state.try_read().ok()?;
+        Some(state.leaf.entries[(page % LEAF as u64) as usize])
     }
 
     /// Keeps a leaf that was loaded; the one that is there already, where somebody was faster.

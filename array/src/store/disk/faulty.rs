@@ -112,6 +112,14 @@ impl Disk for FaultyDisk {
         self.disk.read(offset, buffer)
     }
 
+    fn read_now(&self, offset: u64, buffer: &mut [u8]) -> bool {
+        // Faults of reads count and strike in `read`.
+        let faulty = lock(&self.faults)
+            .iter()
+            .any(|fault| fault.act == Act::Read && self.name.ends_with(&fault.name));
+        !faulty && self.disk.read_now(offset, buffer)
+    }
+
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.pass(Act::Write)?;
         self.disk.write(offset, data)

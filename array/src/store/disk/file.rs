@@ -2,13 +2,13 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, IoSliceMut},
     os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
     path::Path,
     sync::Arc,
 };
 
-use rustix::fs::FallocateFlags;
+use rustix::{fs::FallocateFlags, io::ReadWriteFlags};
 
 use super::{Disk, Media};
 
@@ -47,6 +47,14 @@ struct FileDisk {
 impl Disk for FileDisk {
     fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
+    }
+
+    fn read_now(&self, offset: u64, buffer: &mut [u8]) -> bool {
+        let length = buffer.len();
+        // Of what is in the page cache in part only that part comes; some file systems refuse.
+        let slices = &mut [IoSliceMut::new(buffer)];
+        let read = rustix::io::preadv2(&self.file, slices, offset, ReadWriteFlags::NOWAIT);
+        read == Ok(length)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

@@ -174,6 +174,10 @@ impl Disk for MemoryDisk {
         }
     }
 
+    fn read_now(&self, offset: u64, buffer: &mut [u8]) -> bool {
+        self.0.try_lock().is_ok_and(|bytes| bytes.read(offset, buffer))
+    }
+
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         lock(&self.0).write(offset, data);
         Ok(())

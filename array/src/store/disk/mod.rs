@@ -34,6 +34,13 @@ pub trait Disk: Send + Sync + Debug {
     /// `UnexpectedEof` when the disk ends before; otherwise the disk's answer.
     fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
 
+    /// Reads as [`Disk::read`] does if nothing has to be waited for, such as from the page cache.
+    /// Otherwise, and where anything is wrong, false: the buffer holds anything then, and
+    /// [`Disk::read`] tells.
+    fn read_now(&self, _offset: u64, _buffer: &mut [u8]) -> bool {
+        false
+    }
+
     /// Writes all of `data`, growing a file where needed.
     ///
     /// # Errors

@@ -217,6 +217,10 @@ impl Disk for Recorded {
         self.disk.read(offset, buffer)
     }
 
+    fn read_now(&self, offset: u64, buffer: &mut [u8]) -> bool {
+        self.disk.read_now(offset, buffer)
+    }
+
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut log = lock(&self.recorder.log);
         self.disk.write(offset, data)?;
