@@ -7,12 +7,13 @@
 //! * `mailbox`: a command device as the device server uses it.
 //! * `medium`: an LDEV as the device server uses it.
 //! * [`portal`]: the targets that hosts find by iSCSI.
-//! * [`queue`]: asynchronous I/O: a queue for each LDEV.
+//! * [`queue`], `crew`: asynchronous I/O: a queue for each LDEV, and the threads that work them off.
 //! * `steps`: a request of a queue as short steps.
 //! * `worker`: a thread for what would hold the network up.
 //! * `reservations`: persistent reservations, kept.
 
 mod access;
+mod crew;
 pub mod groups;
 mod mailbox;
 mod medium;
@@ -20,6 +21,8 @@ pub mod portal;
 pub mod queue;
 pub(crate) mod reservations;
 mod steps;
+#[cfg(test)]
+mod stuck_tests;
 mod units;
 mod worker;
 

@@ -5,20 +5,26 @@
 //! ended, so that it covers them all, and holds nothing up that comes after it.
 //!
 //! A busy LDEV does not keep others waiting: queues take turns, step by step of what is long, and
-//! no queue has all the threads.
+//! no queue has all the threads. A disk that does not answer keeps only those waiting who ask it
+//! (`crew`).
 
 use std::{
     collections::{HashMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use bytes::Bytes;
 use model::{CciError, Code, LdevId};
 use tokio::sync::oneshot;
 
-use super::{steps::Work, worker::Worker};
+use super::{
+    crew::{Crew, PATIENCE},
+    steps::Work,
+    worker::Worker,
+};
 use crate::{
     array::Array,
     store::{StoreError, message},
@@ -145,9 +151,18 @@ struct State {
     queues: HashMap<LdevId, Queue>,
     line: VecDeque<LdevId>,
     stopped: bool,
+    crew: Crew,
+    threads: Vec<JoinHandle<()>>,
+    /// Whether somebody looks for threads that are stuck.
+    watched: bool,
 }
 
 impl State {
+    /// Whether something stands in line, and nobody is free to take it.
+    fn waits(&self) -> bool {
+        !self.line.is_empty() && self.crew.all_busy()
+    }
+
     /// Puts a queue in line if it has a step that can be done; whether it did.
     fn enlist(&mut self, ldev: LdevId) -> bool {
         let Some(queue) = self.queues.get_mut(&ldev) else {
@@ -197,24 +212,76 @@ struct Shared {
     array: Arc<Array>,
     state: Mutex<State>,
     work: Condvar,
+    /// Told when somebody is to look for threads that are stuck.
+    watch: Condvar,
 }
 
 impl Shared {
+    fn new(array: Arc<Array>, threads: usize) -> Self {
+        let state = State { crew: Crew::new(threads), ..State::default() };
+        Self { array, state: Mutex::new(state), work: Condvar::new(), watch: Condvar::new() }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self) {
+    /// Has somebody take what stands in line.
+    fn call(&self, state: &mut State) {
+        if !state.waits() {
+            self.work.notify_one();
+        } else if !std::mem::replace(&mut state.watched, true) {
+            self.watch.notify_one();
+        }
+    }
+
+    /// Starts a further thread.
+    fn hire(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
+        let number = state.crew.come(Instant::now());
+        let shared = Arc::clone(self);
+        let thread = thread::Builder::new().name(format!("io-{number}"));
+        let thread = thread.spawn(move || shared.run(number));
+        let thread = thread.inspect_err(|_| state.crew.leave(number))?;
+        state.threads.retain(|thread| !thread.is_finished());
+        state.threads.push(thread);
+        Ok(())
+    }
+
+    /// Replaces threads that are stuck while others wait.
+    fn watch(self: &Arc<Self>) {
+        let mut state = self.state();
+        loop {
+            let idle = |state: &mut State| !state.watched && !state.stopped;
+            state = self.watch.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
+            let more = self.watch.wait_timeout_while(state, PATIENCE, |state| !state.stopped);
+            state = more.unwrap_or_else(PoisonError::into_inner).0;
+            if state.stopped {
+                return;
+            }
+            state.watched = state.waits();
+            let missing = if state.watched { state.crew.missing(Instant::now()) } else { 0 };
+            for _ in 0..missing {
+                if let Err(error) = self.hire(&mut state) {
+                    log::warn!("I/O waits for a disk that does not answer: {error}");
+                    break;
+                }
+            }
+        }
+    }
+
+    fn run(&self, number: usize) {
         let mut state = self.state();
         loop {
             if let Some((ldev, job)) = state.next() {
+                state.crew.begin(number, Instant::now());
                 if !state.line.is_empty() {
-                    self.work.notify_one();
+                    self.call(&mut state);
                 }
                 drop(state);
                 self.step(ldev, job);
                 state = self.state();
-            } else if state.stopped {
+            } else if state.stopped || !state.crew.rest(number, Instant::now()) {
+                state.crew.leave(number);
                 return;
             } else {
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -248,22 +315,23 @@ pub struct Queues {
     shared: Arc<Shared>,
     /// For what is no I/O of blocks.
     pub(super) aside: Worker,
-    threads: Vec<JoinHandle<()>>,
+    watch: Option<JoinHandle<()>>,
 }
 
 impl Queues {
-    /// With so many threads.
+    /// With so many threads, and more while some are stuck.
     ///
     /// # Errors
     /// The answer of the operating system.
     pub fn start(array: Arc<Array>, threads: usize) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { array, state: Mutex::default(), work: Condvar::new() });
-        let mut this = Self { shared, aside: Worker::start("aside")?, threads: Vec::new() };
-        for n in 0..threads.max(1) {
-            let shared = Arc::clone(&this.shared);
-            let thread = thread::Builder::new().name(format!("io-{n}"));
-            this.threads.push(thread.spawn(move || shared.run())?);
+        let shared = Arc::new(Shared::new(array, threads.max(1)));
+        let mut this = Self { shared, aside: Worker::start("aside")?, watch: None };
+        for _ in 0..threads.max(1) {
+            this.shared.hire(&mut this.shared.state())?;
         }
+        let shared = Arc::clone(&this.shared);
+        let watch = thread::Builder::new().name("io-watch".into());
+        this.watch = Some(watch.spawn(move || shared.watch())?);
         Ok(this)
     }
 
@@ -283,7 +351,7 @@ impl Queues {
         }
         queue.waiting.push_back(Job { work: io.into(), done });
         if state.enlist(ldev) {
-            self.shared.work.notify_one();
+            self.shared.call(&mut state);
         }
         Ok(Pending(pending))
     }
@@ -293,7 +361,11 @@ impl Drop for Queues {
     fn drop(&mut self) {
         self.shared.state().stopped = true;
         self.shared.work.notify_all();
-        for thread in self.threads.drain(..) {
+        self.shared.watch.notify_all();
+        // First this one, which starts others.
+        let _ = self.watch.take().map(JoinHandle::join);
+        let threads = std::mem::take(&mut self.shared.state().threads);
+        for thread in threads {
             let _ = thread.join();
         }
     }
@@ -366,9 +438,8 @@ size = \"8 MiB\"
 
     /// With nobody who works them off.
     fn idle() -> Queues {
-        let array = array(&Recorder::new());
-        let shared = Shared { array, state: Mutex::default(), work: Condvar::new() };
-        Queues { shared: Arc::new(shared), aside: Worker::ended(), threads: Vec::new() }
+        let shared = Shared::new(array(&Recorder::new()), 1);
+        Queues { shared: Arc::new(shared), aside: Worker::ended(), watch: None }
     }
 
     #[test]
