@@ -155,6 +155,30 @@ ldev = 20
         self.write_conf("array-62496.toml", &toml);
     }
 
+    /// Adds LUNs 32, 33 ... with volumes of so many bytes each (whole MiB), LDEVs from 4096 on, to
+    /// the port of [`Lab::with_hosts`], which comes before.
+    ///
+    /// # Panics
+    /// When the description cannot be read or written.
+    pub fn more_luns(&self, count: u32, bytes: u64) {
+        const FIRST: u32 = 4096;
+        let toml = fs::read_to_string(self.conf("array-62496.toml")).expect("a description");
+        let (last, size) = (FIRST + count - 1, bytes >> 20);
+        let more = format!(
+            "[[ldev]]
+ldev = \"{FIRST}-{last}\"
+emulation = \"OPEN-V\"
+size = \"{size} MiB\"
+[[lun]]
+port = \"CL2-C\"
+target = 25
+lun = 32
+ldev = \"{FIRST}-{last}\"
+"
+        );
+        self.write_conf("array-62496.toml", &(toml + &more));
+    }
+
     /// Lets both instances reach their command devices in band, as disks of the built-in initiator,
     /// by this line of HORCM_CMD.
     ///

@@ -42,6 +42,26 @@ impl Tgt {
         this
     }
 
+    /// Offers so many more disks at a third target, LUN 1, 2 ..., each a sparse file of its own in
+    /// the lab's directory.
+    ///
+    /// # Panics
+    /// When they cannot be set up.
+    pub fn more_luns(&self, lab: &Lab, count: u32, bytes: u64) {
+        let name = Self::target(3);
+        let made = self.admin(&["--op", "new", "--mode", "target", "--tid", "3", "-T", &name]);
+        assert!(made, "a third target");
+        for lun in 1..=count {
+            let file = lab.path(&format!("tgt-{lun}.img"));
+            let image = fs::File::create(&file).expect("an image");
+            image.set_len(bytes).expect("a sparse file");
+            let (file, lun) = (file.to_string_lossy(), lun.to_string());
+            let unit = ["--mode", "logicalunit", "--tid", "3", "--lun", &lun];
+            assert!(self.admin(&[&["--op", "new"], &unit[..], &["-b", &file]].concat()), "{lun}");
+        }
+        assert!(self.admin(&["--op", "bind", "--mode", "target", "--tid", "3", "-I", "ALL"]));
+    }
+
     fn set_up(&self, file: &Path) {
         let file = file.to_string_lossy();
         for tid in ["1", "2"] {
@@ -80,7 +100,7 @@ impl Tgt {
         &self.listen
     }
 
-    /// The name of a target, 1 or 2.
+    /// The name of a target, 1 or 2, or 3 after [`Tgt::more_luns`].
     #[must_use]
     pub fn target(tid: u8) -> String {
         format!("{TARGET}{tid}")
