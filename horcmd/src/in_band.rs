@@ -22,13 +22,13 @@ use protocol::{
         layout::{Plate, UNIT},
     },
 };
-use scsi::hba::{Disk, Drive};
+use scsi::{
+    hba::{Disk, Drive},
+    vendor_page::{self, VendorPage},
+};
 use tokio::{sync::Mutex, time::timeout};
 
 use crate::disks::Disks;
-
-/// The vendor page that tells which LDEV a disk is (`scsi::device`, VPD page C0h).
-const VENDOR_PAGE: u8 = 0xc0;
 
 /// Times that an order is given to a disk that is lost and found again. One that is not found again
 /// is given up at once.
@@ -163,25 +163,24 @@ impl Wanted {
 
     /// Whether a vendor page says that the disk is the one.
     fn is_told_by(&self, page: &[u8]) -> bool {
-        let Some(page) = page.first_chunk::<32>() else {
+        let Some(page) = VendorPage::parse(page) else {
             return false;
         };
-        let number =
-            |at: usize| page[at..at + 4].iter().fold(0, |n, byte| n << 8 | u32::from(*byte));
-        let (serial, ldev, port) = (number(4), number(8), String::from_utf8_lossy(&page[16..]));
         let port = match self.port {
             None => true,
-            Some(SearchPort::Cluster(cluster)) => port.starts_with(&format!("CL{cluster}-")),
-            Some(SearchPort::Port(wanted)) => port.trim_end() == wanted.port.to_string(),
+            Some(SearchPort::Cluster(cluster)) => {
+                page.port.is_some_and(|port| port.to_string().starts_with(&format!("CL{cluster}-")))
+            }
+            Some(SearchPort::Port(wanted)) => page.port == Some(wanted.port),
         };
-        self.is(serial, ldev) && port && page[14] == 1
+        self.is(page.serial.get(), page.ldev.get()) && port && page.command_device
     }
 }
 
 async fn among_drives(wanted: &Wanted, disks: &Disks) -> Result<BlockPath, String> {
     let answering = disks.find().await?.into_iter().filter(|behind| behind.answers);
     for drive in answering.flat_map(|behind| behind.disks).map(Drive::new) {
-        match drive.inquiry(Some(VENDOR_PAGE)).await {
+        match drive.inquiry(Some(vendor_page::CODE)).await {
             Ok(page) if wanted.is_told_by(&page) => return Ok(BlockPath::Drive(drive.into())),
             // Somebody else's disk, or one that is hidden.
             Ok(_) | Err(_) => {}

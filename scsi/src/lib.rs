@@ -7,11 +7,14 @@
 //! * [`medium`]: what a logical unit asks of the storage below it. The array implements it.
 //! * [`device`]: the device server: CDBs, INQUIRY and VPD pages, reservations, unit attentions. It
 //!   implements [`service::Service`] over [`medium::Medium`].
+//! * [`vendor_page`]: VPD page C0h, which the device server writes and finders of disks read.
+//! * [`disks`]: the disks of this host, and who they say they are.
 //! * [`hba`]: the built-in initiator: portals of a file, and the disks behind them.
 //! * [`iscsi`]: PDUs, login and sessions (RFC 7143), for targets and initiators. It knows only
 //!   [`service::Service`].
 
 pub mod device;
+pub mod disks;
 pub mod hba;
 pub mod iscsi;
 pub mod medium;
@@ -19,3 +22,4 @@ pub mod nexus;
 pub mod sense;
 pub mod service;
 pub mod task;
+pub mod vendor_page;

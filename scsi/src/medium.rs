@@ -3,6 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use bytes::Bytes;
+use model::{Lun, TargetId};
 
 /// Bytes of a logical block.
 pub const BLOCK: u32 = 512;
@@ -22,6 +23,66 @@ pub struct Identity {
     pub revision: String,
     /// Whether unmapped blocks take no space, and UNMAP gives it back.
     pub thin: bool,
+}
+
+/// What a volume is to a mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mirror {
+    /// In no pair.
+    Simplex,
+    /// A P-VOL.
+    Primary,
+    /// An S-VOL.
+    Secondary,
+}
+
+impl Mirror {
+    /// As `inqraid` shows it: `s`, `P` or `S`.
+    #[must_use]
+    pub const fn letter(self) -> u8 {
+        match self {
+            Self::Simplex => b's',
+            Self::Primary => b'P',
+            Self::Secondary => b'S',
+        }
+    }
+
+    /// What a letter stands for.
+    #[must_use]
+    pub const fn from_letter(letter: u8) -> Option<Self> {
+        match letter {
+            b's' => Some(Self::Simplex),
+            b'P' => Some(Self::Primary),
+            b'S' => Some(Self::Secondary),
+            _ => None,
+        }
+    }
+}
+
+/// How a logical unit stands in its storage system; INQUIRY's vendor page tells it. Unlike
+/// [`Identity`] it changes with pairs, and hosts get no unit attention for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// To HORC, and to MU# 0, 1 and 2 of HOMRCF; `None` where it can be in no such pair.
+    pub mirrors: [Option<Mirror>; 4],
+    /// Subsystem id.
+    pub ssid: Option<u16>,
+    /// Consistency group of its pairs.
+    pub ctg: Option<u16>,
+    /// Where its bytes are, such as `5:01-04` for RAID 5, group 1-4; at most 8 bytes, empty where
+    /// there is none.
+    pub raid_group: String,
+}
+
+/// Where a path is in the storage system's own count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Target id.
+    pub target: Option<TargetId>,
+    /// LUN behind the target id.
+    pub lun: Option<Lun>,
+    /// Host group.
+    pub host_group: Option<u8>,
 }
 
 /// What hosts may do now, by guards and by the state of pairs.
@@ -75,6 +136,11 @@ pub trait Medium: Send + Sync + 'static {
     /// Who it is.
     fn identity(&self) -> Identity;
 
+    /// How it stands in the storage system.
+    fn standing(&self) -> Standing {
+        Standing::default()
+    }
+
     /// How many blocks it has.
     fn blocks(&self) -> u64;
 
@@ -117,6 +183,11 @@ pub trait Inventory: Send + Sync + 'static {
     /// The logical units of an initiator by number, ascending. Masked ones are not among them;
     /// hidden ones are.
     fn units(&self, initiator: &str) -> Vec<(u16, u32)>;
+
+    /// Where a LUN of an initiator is in the storage system's own count.
+    fn place(&self, _initiator: &str, _lun: u16) -> Place {
+        Place::default()
+    }
 
     /// The storage of an LDEV, from [`Inventory::units`].
     fn medium(&self, ldev: u32) -> Option<Arc<dyn Medium>>;

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use model::{LdevId, LuPath, PortName};
-use scsi::medium::{Inventory, Medium};
+use scsi::medium::{Inventory, Medium, Place};
 
 use super::{
     groups::group_of,
@@ -50,6 +50,14 @@ impl PortUnits {
     pub(super) const fn new(media: Arc<Media>, port: PortName) -> Self {
         Self { media, port }
     }
+
+    /// The units of an initiator with their numbers and paths.
+    fn numbered(&self, initiator: &str) -> impl Iterator<Item = (u16, LuPath, LdevId)> + '_ {
+        let array = &self.media.array;
+        let group = group_of(array.host_groups(), self.port, initiator);
+        let paths = group.into_iter().flat_map(|group| array.lu_paths(self.port, group.number));
+        number(paths)
+    }
 }
 
 impl Inventory for PortUnits {
@@ -58,12 +66,17 @@ impl Inventory for PortUnits {
     }
 
     fn units(&self, initiator: &str) -> Vec<(u16, u32)> {
-        let array = &self.media.array;
-        let Some(group) = group_of(array.host_groups(), self.port, initiator) else {
-            return Vec::new();
-        };
-        let paths = array.lu_paths(self.port, group.number);
-        number(paths).map(|(lun, ldev)| (lun, ldev.get())).collect()
+        self.numbered(initiator).map(|(lun, _, ldev)| (lun, ldev.get())).collect()
+    }
+
+    fn place(&self, initiator: &str, lun: u16) -> Place {
+        let group = group_of(self.media.array.host_groups(), self.port, initiator);
+        let path = self.numbered(initiator).find(|(number, ..)| *number == lun);
+        Place {
+            target: path.map(|(_, path, _)| path.target),
+            lun: path.map(|(_, path, _)| path.lun),
+            host_group: group.map(|group| group.number),
+        }
     }
 
     fn medium(&self, ldev: u32) -> Option<Arc<dyn Medium>> {
@@ -73,7 +86,9 @@ impl Inventory for PortUnits {
 
 /// Numbers the units of a host group. iSCSI has one target a port: under the first target id a
 /// unit has its own LUN, under each further one the LUNs go on where those before it end.
-fn number(paths: impl Iterator<Item = (LuPath, LdevId)>) -> impl Iterator<Item = (u16, LdevId)> {
+fn number(
+    paths: impl Iterator<Item = (LuPath, LdevId)>,
+) -> impl Iterator<Item = (u16, LuPath, LdevId)> {
     let (mut target, mut base, mut next) = (None, 0u16, 0u16);
     paths.filter_map(move |(path, ldev)| {
         if target.replace(path.target) != Some(path.target) {
@@ -81,7 +96,7 @@ fn number(paths: impl Iterator<Item = (LuPath, LdevId)>) -> impl Iterator<Item =
         }
         let lun = base.checked_add(path.lun.get()).filter(|lun| *lun < 0x4000)?;
         next = lun + 1;
-        Some((lun, ldev))
+        Some((lun, path, ldev))
     })
 }
 
@@ -101,7 +116,7 @@ mod tests {
         let paths = [path(3, 0), path(3, 7), path(4, 0), path(4, 2), path(9, 1)];
         let ldevs = (1..).filter_map(LdevId::new);
         let numbered: Vec<(u16, u32)> =
-            number(paths.into_iter().zip(ldevs)).map(|(lun, ldev)| (lun, ldev.get())).collect();
+            number(paths.into_iter().zip(ldevs)).map(|(lun, _, ldev)| (lun, ldev.get())).collect();
         assert_eq!(numbered, [(0, 1), (7, 2), (8, 3), (10, 4), (12, 5)]);
     }
 }

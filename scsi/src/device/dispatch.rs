@@ -26,6 +26,7 @@ use crate::{
     medium::{Access, Inventory, Medium},
     sense::{Key, Sense},
     task::{Command, Completion, LunAddress, Status, TaskAttribute},
+    vendor_page,
 };
 
 /// NO SENSE: there is nothing to say.
@@ -165,11 +166,12 @@ async fn carry_out(
         }
         Operation::Inquiry { page, allocation } => {
             let medium = unit.medium.as_ref();
-            inquiry::answer(
-                &Subject { port: &shared.port, lun: unit.lun, medium },
-                page,
-                allocation,
-            )
+            let initiator = &unit.session.path().initiator.name;
+            let asked = page == Some(vendor_page::CODE);
+            let place = asked.then(|| shared.inventory.place(initiator, unit.lun));
+            let place = place.unwrap_or_default();
+            let subject = Subject { port: &shared.port, lun: unit.lun, place, medium };
+            inquiry::answer(&subject, page, allocation)
         }
         Operation::ReportLuns { select, allocation } => {
             luns(shared, &unit.session, select, allocation)

@@ -5,9 +5,10 @@ use super::{
     vpd,
 };
 use crate::{
-    medium::{Identity, Medium},
+    medium::{Identity, Medium, Place},
     nexus::TargetPort,
     sense::Sense,
+    vendor_page::{VENDOR, filled},
 };
 
 /// A target port, as INQUIRY and REPORT TARGET PORT GROUPS tell of it.
@@ -27,27 +28,16 @@ pub(super) struct Subject<'a> {
     pub port: &'a Port,
     /// The number of the logical unit on it.
     pub lun: u16,
+    /// Where that is in the storage system's own count.
+    pub place: Place,
     /// Its storage.
     pub medium: &'a dyn Medium,
 }
-
-/// The vendor. Hosts know the storage system by it.
-pub(super) const VENDOR: &[u8; 8] = b"HITACHI ";
 
 /// Serial number and LDEV, each as eight hexadecimal digits: what the storage system calls the
 /// logical unit, on every path.
 pub(super) fn unit_serial(identity: &Identity) -> String {
     format!("{:08X}{:08X}", identity.serial, identity.ldev)
-}
-
-/// ASCII, cut or filled with spaces.
-pub(super) fn text<const N: usize>(text: &str) -> [u8; N] {
-    let mut bytes = [b' '; N];
-    let printable = |byte: u8| if (0x20..0x7f).contains(&byte) { byte } else { b' ' };
-    for (to, from) in bytes.iter_mut().zip(text.bytes()) {
-        *to = printable(from);
-    }
-    bytes
 }
 
 /// INQUIRY to a logical unit that is there.
@@ -99,9 +89,9 @@ fn standard(subject: &Subject<'_>) -> Vec<u8> {
     bytes[6] = u8::from(subject.port.all.len() > 1) << 4;
     bytes[7] = 0x02;
     bytes[8..16].copy_from_slice(VENDOR);
-    bytes[16..32].copy_from_slice(&text::<16>(&identity.product));
-    bytes[32..36].copy_from_slice(&text::<4>(&identity.revision));
-    bytes[36..52].copy_from_slice(&text::<16>(&unit_serial(&identity)));
+    bytes[16..32].copy_from_slice(&filled::<16>(&identity.product));
+    bytes[32..36].copy_from_slice(&filled::<4>(&identity.revision));
+    bytes[36..52].copy_from_slice(&filled::<16>(&unit_serial(&identity)));
     bytes[58..66].copy_from_slice(&[0x00, 0xa0, 0x09, 0x60, 0x04, 0x60, 0x04, 0xc0]);
     bytes
 }

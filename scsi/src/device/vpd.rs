@@ -1,14 +1,20 @@
 //! VPD pages (SPC-4 7.8, SBC-3 6.6): each begins with device type, page code and the number of
 //! bytes behind these four.
 
+use model::{LdevId, Serial};
+
 use super::{
     block_limits::{
         GRANULARITY, MAX_BLOCKS, MAX_COMPARE, MAX_SAME, MAX_UNMAP, MAX_UNMAP_DESCRIPTORS, OPTIMAL,
         UNMAP_GRANULARITY,
     },
-    inquiry::{Port, Subject, VENDOR, text, unit_serial},
+    inquiry::{Port, Subject, unit_serial},
 };
-use crate::{medium::Identity, sense::Sense};
+use crate::{
+    medium::Identity,
+    sense::Sense,
+    vendor_page::{self, VENDOR, VendorPage},
+};
 
 /// The pages there are.
 pub(super) const PAGES: [u8; 8] = [0x00, 0x80, 0x83, 0x86, 0xb0, 0xb1, 0xb2, 0xc0];
@@ -26,7 +32,7 @@ pub(super) fn page(subject: &Subject<'_>, page: u8) -> Result<Vec<u8>, Sense> {
         0xb0 => limits(identity.thin),
         0xb1 => characteristics(),
         0xb2 => provisioning(identity.thin),
-        0xc0 => vendor(&identity, subject),
+        vendor_page::CODE => return vendor(&identity, subject),
         _ => return Err(Sense::INVALID_FIELD_IN_CDB.in_cdb(2, None)),
     };
     let length = u16::try_from(body.len()).unwrap_or(u16::MAX);
@@ -122,21 +128,20 @@ fn provisioning(thin: bool) -> Vec<u8> {
     if thin { vec![0, 0xe4, 2, 0] } else { vec![0; 4] }
 }
 
-/// C0h, this storage system's own: what names the logical unit and the path to it.
-///
-/// | byte | what |
-/// |---|---|
-/// | 4-7 | serial number of the storage system |
-/// | 8-11 | LDEV number |
-/// | 12-13 | LUN on this path |
-/// | 14 | 1 where it is a command device |
-/// | 16-31 | name of the port such as `CL2-C`, ASCII, filled with spaces |
-fn vendor(identity: &Identity, subject: &Subject<'_>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(28);
-    bytes.extend(identity.serial.to_be_bytes());
-    bytes.extend(identity.ldev.to_be_bytes());
-    bytes.extend(subject.lun.to_be_bytes());
-    bytes.extend([u8::from(identity.product.trim_end().ends_with("-CM")), 0]);
-    bytes.extend(text::<16>(&subject.port.label));
-    bytes
+/// C0h, this storage system's own ([`VendorPage`]).
+fn vendor(identity: &Identity, subject: &Subject<'_>) -> Result<Vec<u8>, Sense> {
+    let (Some(serial), Some(ldev)) = (Serial::new(identity.serial), LdevId::new(identity.ldev))
+    else {
+        return Err(Sense::INVALID_FIELD_IN_CDB.in_cdb(2, None));
+    };
+    let page = VendorPage {
+        serial,
+        ldev,
+        lun: subject.lun,
+        command_device: identity.product.trim_end().ends_with("-CM"),
+        port: subject.port.label.parse().ok(),
+        standing: subject.medium.standing(),
+        place: subject.place,
+    };
+    Ok(page.bytes())
 }

@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{Disk, PATIENCE, failure, initiator};
+use super::{Disk, PATIENCE, Portal, failure, initiator};
 use crate::{
     iscsi::{Session, initiator::Reply},
     medium::BLOCK,
@@ -22,20 +22,47 @@ const TASK_SET_FULL: u8 = 0x28;
 const CHECK_CONDITION: u8 = 0x02;
 const UNIT_ATTENTION: u8 = 0x06;
 
+/// A session with a target, once there is one.
+type Slot = Arc<Mutex<Option<Arc<Session>>>>;
+
 /// A disk. Its session comes into being with the first command, and anew after it was lost.
 #[derive(Debug)]
 pub struct Drive {
     disk: Disk,
     lun: LunAddress,
-    session: Mutex<Option<Arc<Session>>>,
+    session: Slot,
 }
 
 impl Drive {
     /// A disk that was found. Nothing is sent before the first command.
     #[must_use]
     pub fn new(disk: Disk) -> Self {
+        Self::through(disk, Slot::default())
+    }
+
+    /// Disks that were found, one session for all of a target.
+    #[must_use]
+    pub fn all(disks: Vec<Disk>) -> Vec<Self> {
+        let mut sessions: Vec<(Portal, String, Slot)> = Vec::new();
+        let mut drives = Vec::with_capacity(disks.len());
+        for disk in disks {
+            let same = |(portal, target, _): &&(Portal, String, Slot)| {
+                (portal, target) == (&disk.portal, &disk.target)
+            };
+            let known = sessions.iter().rev().find(same).map(|(_, _, slot)| Arc::clone(slot));
+            let slot = known.unwrap_or_else(|| {
+                let slot = Slot::default();
+                sessions.push((disk.portal.clone(), disk.target.clone(), Arc::clone(&slot)));
+                slot
+            });
+            drives.push(Self::through(disk, slot));
+        }
+        drives
+    }
+
+    fn through(disk: Disk, session: Slot) -> Self {
         let lun = LunAddress::from_number(disk.lun).unwrap_or_default();
-        Self { disk, lun, session: Mutex::new(None) }
+        Self { disk, lun, session }
     }
 
     /// Which disk it is.

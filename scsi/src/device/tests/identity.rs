@@ -68,8 +68,12 @@ fn the_vendor_page_names_storage_system_ldev_lun_port_and_command_devices() {
     system.shelf.put(0x123, &disk);
     let host = system.host("a", 2);
     let page = host.send(0x123, &vpd(0xc0), &[]).data_in.concat();
-    let mut expected = vec![0, 0xc0, 0, 28, 0, 0, 0xf4, 0x20, 0, 0, 0, 16, 1, 0x23, 0, 0];
+    let mut expected = vec![0, 0xc0, 0, 52, 0, 0, 0xf4, 0x20, 0, 0, 0, 16, 1, 0x23, 0, 0];
     expected.extend(b"CL2-A           ");
+    // Nothing is known of mirrors, SSID, group and RAID group of this one, nor of its place.
+    expected.extend([0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+    expected.extend(b"        ");
+    expected.extend([0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0]);
     assert_eq!(page, expected);
     disk.parts().identity.product = "OPEN-3-CM".into();
     assert_eq!(host.data(&vpd(0xc0), &[])[14], 1);
