@@ -34,6 +34,7 @@ use crate::{
     },
     inventory::{Head, Inventory, Ldev},
     keeper::Keeper,
+    labels::Labels,
     pairs::{Pair, Phase, Registry, View, pair},
     ports::Ports,
     store::{
@@ -54,6 +55,7 @@ pub struct Array {
     portal: Option<Portal>,
     groups: Vec<HostGroup>,
     pub(crate) writers: Writers,
+    labels: Labels,
     pub(crate) epoch: AtomicU64,
     state: RwLock<State>,
     changes: Mutex<Executed>,
@@ -157,6 +159,7 @@ impl Array {
             keeper: Keeper::default(),
             portal: inventory.portal,
             groups: inventory.groups,
+            labels: inventory.labels,
             epoch: AtomicU64::new(1),
             state: RwLock::new(state),
             changes: Mutex::new(changes),
@@ -181,6 +184,12 @@ impl Array {
     #[must_use]
     pub fn host_groups(&self) -> &[HostGroup] {
         &self.groups
+    }
+
+    /// SSIDs and RAID groups, as hosts are told.
+    #[must_use]
+    pub const fn labels(&self) -> &Labels {
+        &self.labels
     }
 
     /// The LU paths of a host group, in ascending order.

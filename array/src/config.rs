@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::{
     hosts::groups::{self, Chap, Credentials, HostGroup, Portal},
     inventory::{Head, Inventory, Ldev, MemberPlan, PoolPlan},
+    labels::{self, Labels},
     ports::canonical,
     size::parse_size,
 };
@@ -44,6 +45,7 @@ struct File {
     microcode: String,
     #[serde(default = "default_cache")]
     cache_mb: u32,
+    ssid: Option<String>,
     #[serde(default)]
     ipcmd: IpcmdSection,
     iscsi: Option<IscsiSection>,
@@ -93,6 +95,7 @@ struct PoolSection {
     id: u16,
     name: Option<String>,
     threshold: Option<u8>,
+    raid_group: Option<String>,
     #[serde(default)]
     file: Vec<MemberSection>,
 }
@@ -187,7 +190,8 @@ pub fn parse(text: &str) -> Result<Inventory, ConfigError> {
     }
     let mut paths: Vec<(LuPath, LdevId)> = paths.into_iter().collect();
     paths.sort_unstable();
-    Ok(Inventory { head, pools, ldevs, paths, portal, groups })
+    let labels = labels(&file)?;
+    Ok(Inventory { head, pools, ldevs, paths, portal, groups, labels })
 }
 
 fn bad(key: impl Into<String>, problem: impl Into<String>) -> ConfigError {
@@ -212,6 +216,28 @@ fn head(file: &File) -> Result<Head, ConfigError> {
         cache_mb: file.cache_mb,
         listen,
     })
+}
+
+/// What hosts are told of where LDEVs are.
+fn labels(file: &File) -> Result<Labels, ConfigError> {
+    let mut labels = Labels::default();
+    if let Some(text) = &file.ssid {
+        let digits = (1..=4).contains(&text.len()).then(|| u16::from_str_radix(text, 16).ok());
+        let ssid = digits.flatten().filter(|_| !text.starts_with('+'));
+        labels.ssid =
+            ssid.ok_or_else(|| bad("ssid", "expected hexadecimal digits such as \"0004\""))?;
+    }
+    for (n, pool) in file.pool.iter().enumerate() {
+        let Some(group) = &pool.raid_group else { continue };
+        let fits = (1..=labels::LONGEST).contains(&group.len())
+            && group.chars().all(|c| c.is_ascii_graphic());
+        if !fits {
+            let key = format!("pool[{}].raid_group", n + 1);
+            return Err(bad(key, "expected 1 to 8 printable characters, such as \"5:01-04\""));
+        }
+        labels.raid_groups.insert(pool.id, group.clone());
+    }
+    Ok(labels)
 }
 
 fn check_address(key: &str, address: &str, like: &str) -> Result<(), ConfigError> {
@@ -534,6 +560,8 @@ mod tests {
         assert!(of(16).command_device && !of(18).command_device);
         assert_eq!(of(18).size, Blocks(4_806_720));
         assert_eq!(of(18).emulation, Emulation::Open3);
+        assert_eq!(array.labels.raid_group(&of(18)), "5:01-04");
+        assert_eq!(array.labels.ssid(LdevId::new(18).unwrap()), 4);
     }
 
     #[test]
@@ -555,6 +583,9 @@ mod tests {
             ("serial = 62496", "serial = -1", "serial"),
             ("serial = 62496", "serail = 62496", "serail"),
             ("\"9980V\"", "\"\"", "model"),
+            ("\"0004\"", "\"00004\"", "ssid"),
+            ("\"0004\"", "\"+004\"", "ssid"),
+            ("\"5:01-04\"", "\"5:01-04 a\"", "pool[1].raid_group"),
             ("127.0.0.1:31001", "31001", "ipcmd.listen"),
             ("\"CL2-C\"", "\"CL2-Z\"", "port[1].name"),
             ("\"OPEN-3\"", "\"OPEN-4\"", "ldev[1].emulation"),

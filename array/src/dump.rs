@@ -11,6 +11,7 @@ use crate::{
     guards::GuardRecord,
     hosts::groups::{HostGroup, Portal},
     inventory::{Head, Ldev},
+    labels::Labels,
     pairs::Pair,
     store::{StoreError, Table, raw},
 };
@@ -40,6 +41,7 @@ fn explain(table: Table, key: u64, payload: &[u8]) -> String {
         (Table::Head, 0) => text::<Head>(payload),
         (Table::Head, 1) => payload.iter().map(|byte| format!("{byte:02x}")).collect(),
         (Table::Head, Portal::KEY) => text::<Portal>(payload),
+        (Table::Head, Labels::KEY) => text::<Labels>(payload),
         (Table::Head, _) => text::<u64>(payload),
         (Table::Ldevs, _) => text::<Ldev>(payload),
         (Table::Paths, _) => text::<(LuPath, LdevId)>(payload),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     hosts::groups::{HostGroup, Portal},
+    labels::Labels,
     store::{Records, Row, StoreError, Table},
 };
 
@@ -85,6 +86,8 @@ pub struct Inventory {
     pub portal: Option<Portal>,
     /// Its host groups.
     pub groups: Vec<HostGroup>,
+    /// SSIDs and RAID groups, as hosts are told.
+    pub labels: Labels,
 }
 
 impl Inventory {
@@ -97,7 +100,8 @@ impl Inventory {
         let portal = self.portal.iter();
         let portal = portal.map(|portal| Row::put(Table::Head, Portal::KEY, encode(portal)));
         let groups = HostGroup::rows(&self.groups);
-        std::iter::once(head).chain(ldevs).chain(paths).chain(portal).chain(groups)
+        let labels = Row::put(Table::Head, Labels::KEY, encode(&self.labels));
+        [head, labels].into_iter().chain(ldevs).chain(paths).chain(portal).chain(groups)
     }
 
     /// Reads it back.
@@ -130,7 +134,12 @@ impl Inventory {
         let portal = portal
             .map(|(key, bytes)| decode(bytes).map_err(|_| bad(Table::Head, *key)))
             .transpose()?;
+        let labels = heads.iter().find(|(key, _)| *key == Labels::KEY);
+        let labels = labels
+            .map(|(key, bytes)| decode(bytes).map_err(|_| bad(Table::Head, *key)))
+            .transpose()?
+            .unwrap_or_default();
         let groups = HostGroup::load_all(records)?;
-        Ok(Self { head, pools: Vec::new(), ldevs, paths, portal, groups })
+        Ok(Self { head, pools: Vec::new(), ldevs, paths, portal, groups, labels })
     }
 }

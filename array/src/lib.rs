@@ -18,6 +18,7 @@
 //! | [`ports`] | LUN paths |
 //! | [`hosts`] | who sees what under which LUN, and the I/O of hosts |
 //! | [`inventory`] | the name plate, LDEVs and paths, as records |
+//! | [`labels`] | SSIDs and RAID groups, as hosts are told
 //! | [`config`], [`size`] | the TOML file of `arrayd init` |
 //! | `damage` | what is done about damaged blocks |
 //! | `dump` | every record as text |
@@ -39,6 +40,7 @@ pub mod guards;
 pub mod hosts;
 pub mod inventory;
 pub mod keeper;
+pub mod labels;
 pub mod orders;
 pub mod pairs;
 pub mod ports;

@@ -4,8 +4,9 @@
 use std::{future::ready, sync::Arc};
 
 use bytes::Bytes;
-use model::LdevId;
-use scsi::medium::{Access, BLOCK, Failure, Identity, Medium, Pending};
+use model::{LdevId, MuNumber, Role};
+use protocol::orders::LocalEnd;
+use scsi::medium::{Access, BLOCK, Failure, Identity, Medium, Mirror, Pending, Standing};
 
 use super::queue::{Io, Queues};
 use crate::{array::Array, store::StoreError};
@@ -88,9 +89,36 @@ pub(super) fn identity(array: &Array, number: LdevId) -> Identity {
     Identity { serial, ldev, product, revision, thin: true }
 }
 
+/// How it stands: simplex to HORC, and to the mirrors of ShadowImage what its pairs say.
+fn standing(array: &Array, number: LdevId) -> Standing {
+    let Some(ldev) = array.ldev(number).filter(|ldev| !ldev.command_device) else {
+        return Standing::default();
+    };
+    let state = array.state();
+    let mirror = |mu: u32| {
+        let end = LocalEnd { ldev: number, mu: MuNumber::new(mu)? };
+        let role = state.registry.at(end).map(|(_, pair)| pair.role(end));
+        Some(match role {
+            Some(Role::PVol) => Mirror::Primary,
+            Some(Role::SVol) => Mirror::Secondary,
+            Some(Role::Smpl) | None => Mirror::Simplex,
+        })
+    };
+    Standing {
+        mirrors: [Some(Mirror::Simplex), mirror(0), mirror(1), mirror(2)],
+        ssid: Some(array.labels().ssid(number)),
+        ctg: state.registry.of(number).find_map(|(_, pair)| pair.ctg),
+        raid_group: array.labels().raid_group(ldev),
+    }
+}
+
 impl Medium for LdevMedium {
     fn identity(&self) -> Identity {
         identity(&self.array, self.ldev)
+    }
+
+    fn standing(&self) -> Standing {
+        standing(&self.array, self.ldev)
     }
 
     fn blocks(&self) -> u64 {
@@ -207,5 +235,21 @@ mod tests {
         assert_eq!(write, Err(Failure::Unwritable));
         assert_eq!(medium(&array, 16).identity().product, "OPEN-V-CM");
         assert_eq!(svol.identity().revision, "2114");
+    }
+
+    #[test]
+    fn its_mirrors_ssid_and_raid_group_are_told_and_change_with_pairs() {
+        let array = TestArray::new();
+        let letters = |number| {
+            let mirrors = medium(&array, number).standing().mirrors;
+            mirrors.map(|mirror| mirror.map_or('-', |mirror| char::from(mirror.letter())))
+        };
+        assert_eq!(letters(17), ['s'; 4]);
+        array.run(create(), &[(17, 1, 18)]).unwrap();
+        assert_eq!(letters(17), ['s', 's', 'P', 's']);
+        assert_eq!(letters(18), ['s', 'S', 's', 's']);
+        let standing = medium(&array, 18).standing();
+        assert_eq!((standing.ssid, standing.raid_group.as_str()), (Some(4), "A:00000"));
+        assert_eq!(medium(&array, 16).standing(), Standing::default(), "a command device");
     }
 }
