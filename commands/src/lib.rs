@@ -23,6 +23,8 @@
 //! | [`interactive`] | `-z` and `-zx` |
 //! | [`command_log`] | `horcc_<HOST>.log` |
 //! | [`environment`] | the environment variables, taken once |
+//! | [`finding`] | the disks of this host, by device lists |
+//! | [`partitions`], `volume_info` | partition tables, kept and written back |
 //! | [`failure`] | why a command did not do its work |
 //! | [`links`] | `horcm link DIR` |
 //! | [`multicall`] | one binary, many names; `horcm` itself |
@@ -34,6 +36,7 @@ pub mod environment;
 pub mod failure;
 #[cfg(test)]
 mod fake;
+pub mod finding;
 pub mod help;
 pub mod interactive;
 pub mod launch;
@@ -42,6 +45,7 @@ pub mod links;
 pub mod multicall;
 pub mod pages;
 pub mod parse;
+pub mod partitions;
 pub mod rows;
 pub mod run;
 pub mod scope;
@@ -49,6 +53,7 @@ pub mod selection;
 pub mod session;
 pub mod states;
 pub mod table;
+mod volume_info;
 
 use table::Spec;
 

@@ -91,7 +91,7 @@ fn rewrite(spec: &'static Spec, word: &str) -> CciResult<String> {
     };
     if let Some(opt) = spec.all_options().find(|o| o.names().any(|n| n == name)) {
         return Ok(match opt.arity {
-            Arity::Number | Arity::Letters(_) => format!("--{}=", opt.name),
+            Arity::Number | Arity::Letters(_) | Arity::Value => format!("--{}=", opt.name),
             Arity::Flag | Arity::Words { .. } => format!("--{}", opt.name),
         });
     }
@@ -105,9 +105,14 @@ fn glued<'a>(opt: &Opt, typed: &'a str) -> Option<&'a str> {
     let fits = |rest: &str| match opt.arity {
         Arity::Number => rest.bytes().all(|b| b.is_ascii_digit()),
         Arity::Letters(letters) => rest.chars().all(|c| letters.contains(c)),
+        Arity::Value => rest.starts_with('='),
         Arity::Flag | Arity::Words { .. } => false,
     };
-    opt.names().filter_map(|name| typed.strip_prefix(name)).find(|rest| fits(rest))
+    let bare = |rest: &'a str| rest.strip_prefix('=').filter(|_| opt.arity == Arity::Value);
+    opt.names()
+        .filter_map(|name| typed.strip_prefix(name))
+        .find(|rest| fits(rest))
+        .map(|rest| bare(rest).unwrap_or(rest))
 }
 
 /// The table as clap sees it. Only the command that was called is built: start-up counts.
@@ -122,7 +127,7 @@ fn grammar(spec: &'static Spec) -> clap::Command {
         command = command.arg(match opt.arity {
             Arity::Flag => arg.action(ArgAction::SetTrue),
             Arity::Words { least, most } => arg.num_args(least..=most).action(ArgAction::Set),
-            Arity::Number | Arity::Letters(_) => {
+            Arity::Number | Arity::Letters(_) | Arity::Value => {
                 arg.num_args(1).require_equals(true).action(ArgAction::Set)
             }
         });

@@ -80,6 +80,8 @@ pub enum Arity {
     },
     /// A number glued to the name, or nothing: `-I50`, `-IM`.
     Number,
+    /// `=` and a word glued to the name, or nothing: `-svinf=Harddisk1`.
+    Value,
     /// One or more of these letters glued to the name, in any order: `-fcx`.
     Letters(&'static str),
 }

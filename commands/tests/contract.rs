@@ -19,7 +19,7 @@ fn good_line(command: &str) -> Option<&'static str> {
         "raidvchkdsp" => "-g snap -v gflag",
         "raidvchkset" => "-g snap -vg inv",
         "horcmshutdown" => "50",
-        "horcmstart" | "horcmgr" => return None,
+        "inqraid" | "horcmstart" | "horcmgr" => return None,
         new => panic!("{new} has no line in this test"),
     })
 }

@@ -5,9 +5,7 @@
 //! says so by INQUIRY, or, behind a hint, by the plate of its mailbox.
 
 use std::{
-    fs::{File, OpenOptions},
     io,
-    os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
@@ -19,10 +17,11 @@ use protocol::{
     Kind, RequestId,
     mailbox::{
         host::{Blocks, Mailbox, MailboxError},
-        layout::{Plate, UNIT},
+        layout::Plate,
     },
 };
 use scsi::{
+    disks::io::DiskIo,
     hba::{Disk, Drive},
     vendor_page::{self, VendorPage},
 };
@@ -131,7 +130,7 @@ async fn find(device: &CommandDevice, disks: &Disks) -> Result<BlockPath, String
             let numbered: Vec<Disk> = found.into_iter().flat_map(|behind| behind.disks).collect();
             let count = numbered.len();
             let disk = usize::try_from(*number).ok().and_then(|n| numbered.into_iter().nth(n));
-            disk.map(|disk| BlockPath::Drive(Drive::new(disk).into())).ok_or_else(|| {
+            disk.map(|disk| Drive::new(disk).into()).ok_or_else(|| {
                 format!(
                     "there is no Harddisk{number}: {} lists {count} disks",
                     disks.file().display()
@@ -181,7 +180,7 @@ async fn among_drives(wanted: &Wanted, disks: &Disks) -> Result<BlockPath, Strin
     let answering = disks.find().await?.into_iter().filter(|behind| behind.answers);
     for drive in answering.flat_map(|behind| behind.disks).map(Drive::new) {
         match drive.inquiry(Some(vendor_page::CODE)).await {
-            Ok(page) if wanted.is_told_by(&page) => return Ok(BlockPath::Drive(drive.into())),
+            Ok(page) if wanted.is_told_by(&page) => return Ok(drive.into()),
             // Somebody else's disk, or one that is hidden.
             Ok(_) | Err(_) => {}
         }
@@ -220,73 +219,29 @@ fn list(folder: &str, start: &str) -> io::Result<Vec<PathBuf>> {
 
 /// The blocks of a disk.
 #[derive(Debug)]
-enum BlockPath {
-    File(Arc<File>),
-    Drive(Box<Drive>),
-}
+struct BlockPath(DiskIo);
 
 impl BlockPath {
-    /// Opens a file or block device past the page cache, which would show yesterday's answers; where
-    /// the file system cannot do that, it keeps none of what others write, or the file is none of
-    /// an array.
+    /// Opens a file or block device ([`DiskIo::open`]).
     async fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref().to_owned();
-        blocking(move || Self::open_now(&path)).await
-    }
-
-    fn open_now(path: &Path) -> io::Result<Self> {
-        // Opening a tape or a watchdog would do something.
-        let kind = std::fs::metadata(path)?.file_type();
-        if !kind.is_file() && !kind.is_block_device() {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "it is no disk"));
-        }
-        let mut options = OpenOptions::new();
-        options.read(true).write(true);
-        let direct = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).unwrap_or(0);
-        let file = match options.clone().custom_flags(direct).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => options.open(path)?,
-            opened => opened?,
-        };
-        Ok(Self::File(Arc::new(file)))
+        blocking(move || DiskIo::open(&path)).await.map(Self)
     }
 }
 
-/// A buffer whose bytes from the second number on are aligned to a unit.
-fn aligned(length: usize) -> (Vec<u8>, usize) {
-    let buffer = vec![0; length + UNIT];
-    let start = buffer.as_ptr().align_offset(UNIT).min(UNIT);
-    (buffer, start)
+impl From<Drive> for BlockPath {
+    fn from(drive: Drive) -> Self {
+        Self(DiskIo::Drive(Arc::new(drive)))
+    }
 }
 
 impl Blocks for BlockPath {
     async fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        match self {
-            Self::Drive(drive) => drive.read(offset, length).await.map(Vec::from),
-            Self::File(file) => {
-                let file = Arc::clone(file);
-                blocking(move || {
-                    let (mut buffer, start) = aligned(length);
-                    file.read_exact_at(&mut buffer[start..start + length], offset)?;
-                    Ok(buffer[start..start + length].to_vec())
-                })
-                .await
-            }
-        }
+        self.0.read(offset, length).await
     }
 
     async fn write(&self, offset: u64, data: Vec<u8>) -> io::Result<()> {
-        match self {
-            Self::Drive(drive) => drive.write(offset, data.into()).await,
-            Self::File(file) => {
-                let file = Arc::clone(file);
-                blocking(move || {
-                    let (mut buffer, start) = aligned(data.len());
-                    buffer[start..start + data.len()].copy_from_slice(&data);
-                    file.write_all_at(&buffer[start..start + data.len()], offset)
-                })
-                .await
-            }
-        }
+        self.0.write(offset, data).await
     }
 }
 
@@ -301,7 +256,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 mod tests {
     use std::task::{Context, Poll};
 
-    use protocol::mailbox::device::Device;
+    use protocol::mailbox::{device::Device, layout::UNIT};
 
     use super::*;
 

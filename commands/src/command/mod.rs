@@ -6,6 +6,8 @@ pub mod horcctl;
 pub mod horcmgr;
 pub mod horcmshutdown;
 pub mod horcmstart;
+pub mod inqraid;
+mod inqraid_find;
 pub mod paircreate;
 pub mod pairdisplay;
 pub mod pairevtwait;
@@ -25,6 +27,7 @@ pub(crate) static ALL: &[&Spec] = &[
     &horcmgr::SPEC,
     &horcmshutdown::SPEC,
     &horcmstart::SPEC,
+    &inqraid::SPEC,
     &paircreate::SPEC,
     &pairdisplay::SPEC,
     &pairevtwait::SPEC,

@@ -8,11 +8,13 @@
 //! | [`cells`] | what the columns of a pair hold |
 //! | [`pairs`] | `pairdisplay` |
 //! | [`pairs_cli`] | `pairdisplay -CLI` |
+//! | [`disks`] | `inqraid` |
 //! | [`guards`] | `raidvchkdsp -v gflag` |
 //! | [`scan`] | `raidscan` |
 //! | [`units`] | `raidqry` |
 
 pub mod cells;
+pub mod disks;
 pub mod guards;
 pub mod pairs;
 pub mod pairs_cli;

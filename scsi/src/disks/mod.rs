@@ -8,26 +8,28 @@
 //! |---|---|
 //! | [`pages`] | INQUIRY data and VPD pages to an identity; the one place that reads them |
 //! | [`names`] | device lists: `$Phys`, `hd0-3`, paths |
+//! | [`io`] | the blocks of a disk |
 //! | `initiator` | disks of the built-in initiator |
 //! | `kernel` | disks of the kernel, by sysfs; nothing is sent to them |
 //! | `attached` | files of `horcm attach`, by their extended attributes |
 
 mod attached;
 mod initiator;
+#[cfg(unix)]
+pub mod io;
 mod kernel;
 pub mod names;
 pub mod pages;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::sync::Arc;
 
 use model::{LdevId, PortName, Serial};
 
-use self::{kernel::Kernel, names::Name};
+use self::{kernel::Kernel, names::Name, pages::Pages};
 use crate::{
-    hba::{Portal, conf},
+    hba::{self, Portal, conf},
     medium::{Place, Standing},
 };
 
@@ -46,6 +48,8 @@ pub struct HostDisk {
     pub inquiry: Option<Inquiry>,
     /// Which LDEV it is; `None` for disks of other vendors.
     pub identity: Option<Identity>,
+    /// The bytes that say so.
+    pub pages: Pages,
 }
 
 /// Vendor and product of any disk.
@@ -83,7 +87,7 @@ pub struct Found {
     /// The disks.
     pub disks: Vec<HostDisk>,
     /// Portals that cannot be asked, and why.
-    pub faults: Vec<(String, io::Error)>,
+    pub faults: Vec<(String, std::io::Error)>,
 }
 
 /// Where disks are looked for.
@@ -106,7 +110,8 @@ impl Host {
     ///
     /// # Errors
     /// That the file cannot be read or has a bad line, with its name.
-    pub fn of_file(hba: &Path) -> io::Result<Self> {
+    pub fn of_file(hba: &Path) -> std::io::Result<Self> {
+        use std::io;
         let named = |error: &dyn std::fmt::Display| format!("{}: {error}", hba.display());
         let text = match std::fs::read_to_string(hba) {
             Ok(text) => text,
@@ -155,6 +160,22 @@ impl Host {
             }
         }
         found
+    }
+
+    /// The blocks of a disk that was found.
+    ///
+    /// # Errors
+    /// That it is not there any more, or the operating system's answer.
+    #[cfg(unix)]
+    pub async fn open(&self, disk: &HostDisk) -> std::io::Result<io::DiskIo> {
+        let built_in = names::range(&disk.device_file.to_ascii_lowercase());
+        let Some(number) = built_in.map(|range| *range.start()) else {
+            return io::DiskIo::open(Path::new(&disk.device_file));
+        };
+        let (disks, _) = hba::disks(&self.portals).await;
+        let drive = usize::try_from(number).ok().and_then(|n| disks.into_iter().nth(n));
+        let drive = drive.ok_or(std::io::ErrorKind::NotFound)?;
+        Ok(io::DiskIo::Drive(Arc::new(hba::Drive::new(drive))))
     }
 
     async fn built_in(&self) -> Found {

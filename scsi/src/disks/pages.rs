@@ -30,9 +30,9 @@ impl Pages {
 
     /// The disk, without its name.
     #[must_use]
-    pub fn disk(&self) -> HostDisk {
+    pub fn disk(self) -> HostDisk {
         let identity = if self.ours() { self.identity() } else { None };
-        HostDisk { inquiry: inquiry(&self.inquiry), identity, ..HostDisk::default() }
+        HostDisk { inquiry: inquiry(&self.inquiry), identity, pages: self, ..HostDisk::default() }
     }
 
     /// By the vendor page; without it, by what pages 80h and 83h tell.
@@ -157,7 +157,8 @@ pub(super) mod tests {
             ..Pages::default()
         };
         pages.inquiry[0] = 0x7f;
-        assert_eq!(pages.disk(), HostDisk::default());
+        let disk = pages.disk();
+        assert_eq!((disk.inquiry, disk.identity), (None, None));
     }
 
     #[test]
