@@ -27,7 +27,7 @@ fn check(name: &str, own: u16, peer: u16, lun: u16, mu: u32) {
 
     assert_eq!(config.units.len(), 1);
     let devices: Vec<_> = config.units[0].devices.iter().map(ToString::to_string).collect();
-    assert_eq!(devices, [r"\\.\IPCMD-127.0.0.1-31001"]);
+    assert_eq!(devices, [r"\\.\PhysicalDrive0"]);
 
     assert_eq!(config.volumes.len(), 1);
     let volume = &config.volumes[0];

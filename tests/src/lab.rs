@@ -26,7 +26,6 @@ const HORCM51: &str = include_str!("../../etc/horcm51.conf");
 
 /// The portals of the built-in initiator, in `etc/`.
 pub const HBA: &str = "horcm.hba";
-const PORTAL: &str = "127.0.0.1:3260\n";
 
 /// The P-VOL and the S-VOL of the samples.
 pub const PVOL: u32 = 18;
@@ -49,7 +48,8 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// A lab at an address of its own, from the samples in `etc/`. Nothing runs yet.
+    /// A lab at an address of its own, from the samples in `etc/`, with the command device over the
+    /// network. Nothing runs yet.
     ///
     /// # Panics
     /// When it cannot be set up.
@@ -74,7 +74,7 @@ impl Lab {
     /// When it cannot be set up.
     #[must_use]
     pub fn at_localhost() -> Self {
-        Self::set_up(Ipv4Addr::LOCALHOST, None, Carrier::Ipcmd)
+        Self::set_up(Ipv4Addr::LOCALHOST, None, Carrier::InBand)
     }
 
     fn set_up(ip: Ipv4Addr, address: Option<Address>, carrier: Carrier) -> Self {
@@ -90,11 +90,10 @@ impl Lab {
         };
         fs::create_dir_all(lab.root().join("etc")).expect("etc");
         lab.write_conf("array-62496.toml", ARRAY);
-        lab.write_conf("horcm50.conf", HORCM50);
-        lab.write_conf("horcm51.conf", HORCM51);
-        if carrier == Carrier::InBand {
-            lab.write_conf(HBA, PORTAL);
+        for (name, sample) in [("horcm50.conf", HORCM50), ("horcm51.conf", HORCM51)] {
+            lab.write_conf(name, &sample.replace(carrier::DISK, carrier::IPCMD));
         }
+        lab.write_conf(HBA, PORTALS);
         lab.program("horcm", ["link".as_ref(), lab.links().as_os_str()]).ok();
         lab
     }
@@ -124,14 +123,10 @@ impl Lab {
         self.write_conf("array-62496.toml", &toml);
     }
 
-    /// Offers the sample's port, and a second one with the same LUNs, to any initiator by iSCSI;
-    /// LDEV 20 is a volume of 1 GiB at LUN 3.
-    ///
-    /// # Panics
-    /// When the sample does not look as it should.
+    /// Offers a second port with the same LUNs to any initiator by iSCSI; LDEV 20 is a volume of
+    /// 1 GiB at LUN 3.
     pub fn with_hosts(&self) {
-        let mut toml = carrier::offered(ARRAY);
-        toml += "
+        let more = "
 [[port]]
 name = \"CL3-C\"
 [[port.host_group]]
@@ -152,7 +147,7 @@ target = 25
 lun = 3
 ldev = 20
 ";
-        self.write_conf("array-62496.toml", &toml);
+        self.write_conf("array-62496.toml", &format!("{ARRAY}{more}"));
     }
 
     /// Adds LUNs 32, 33 ... with volumes of so many bytes each (whole MiB), LDEVs from 4096 on, to
@@ -180,16 +175,15 @@ ldev = \"{FIRST}-{last}\"
     }
 
     /// Lets both instances reach their command devices in band, as disks of the built-in initiator,
-    /// by this line of HORCM_CMD.
+    /// by this line of HORCM_CMD; there is a second port.
     ///
     /// # Panics
     /// When the samples do not look as they should.
     pub fn in_band(&self, line: &str) {
         self.with_hosts();
-        self.write_conf(HBA, PORTAL);
         for (name, sample) in [("horcm50.conf", HORCM50), ("horcm51.conf", HORCM51)] {
-            assert!(sample.contains(carrier::IPCMD), "etc/{name} names {}", carrier::IPCMD);
-            self.write_conf(name, &sample.replace(carrier::IPCMD, line));
+            assert!(sample.contains(carrier::DISK), "etc/{name} names {}", carrier::DISK);
+            self.write_conf(name, &sample.replace(carrier::DISK, line));
         }
     }
 

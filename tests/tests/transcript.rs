@@ -16,6 +16,9 @@ fn the_seeds_session_prints_the_seeds_lines(carrier: Carrier) {
     lab.init_array().ok();
     lab.start_array();
 
+    // Step 1: the command device is discovered before any instance runs.
+    assert_eq!(disks(&lab), [HEADING, DISK_0, DISK_1, DISK_2]);
+
     assert_eq!(
         lab.start(&[50, 51]).ok(),
         "starting HORCM inst 50\n\
@@ -44,7 +47,9 @@ fn the_seeds_session_prints_the_seeds_lines(carrier: Carrier) {
          snap    snapdev1(R)  Unknown        62496  18..SMPL  ----,-----  ---- -\n"
     );
 
+    // Step 7: an invisible S-VOL.
     assert_eq!(lab.cci(51, "raidvchkset -g snap -vg idb").ok(), "");
+    assert_eq!(disks(&lab), [HEADING, DISK_0, DISK_1]);
     assert_eq!(lab.cci(51, "paircreate -g snap -vr -m noread").ok(), "");
     assert_eq!(
         lab.cci(51, "pairevtwait -g snap -s pair -t 120").ok(),
@@ -84,8 +89,13 @@ fn the_seeds_session_prints_the_seeds_lines(carrier: Carrier) {
     assert_eq!(lab.cci(51, "pairvolchk -g snap -ss").code, Some(33));
     assert_eq!(lab.cci(50, "pairvolchk -g snap -ss").code, Some(23));
     assert_eq!(lab.cci(50, "pairevtwait -g snap -nowait").code, Some(3));
+    assert_eq!(disks(&lab), [HEADING, DISK_0, &DISK_1.replace("s/s/ss", "s/s/sP")]);
+    assert_eq!(lab.cci(51, "raidvchkset -g snap -vg").ok(), "");
+    let paired = [&DISK_1.replace("s/s/ss", "s/s/sP"), &*DISK_2.replace("s/s/ss", "s/S/ss")];
+    assert_eq!(disks(&lab), [HEADING, DISK_0, paired[0], paired[1]]);
     lab.cci(51, "pairsplit -g snap -S").ok();
     assert_eq!(lab.cci(51, "pairvolchk -g snap -ss").code, Some(11));
+    assert_eq!(disks(&lab), [HEADING, DISK_0, DISK_1, DISK_2]);
 
     let (first, second) = (lab.horcmd_pid(50).unwrap(), lab.horcmd_pid(51).unwrap());
     let titles = std::process::Command::new("ps").args(["-eo", "pid,args"]).output().unwrap();
@@ -104,6 +114,19 @@ fn the_seeds_session_prints_the_seeds_lines(carrier: Carrier) {
     let stopped = lab.cci(50, "horcmshutdown 50");
     assert_ne!(stopped.code, Some(0));
     assert!(stopped.stderr.contains("Can't be attached to HORC manager"), "{stopped}");
+}
+
+/// What `inqraid` prints, as the manual has it but for its shifted columns. The manual's fourth
+/// disk is one of another vendor; this machine has its own, or none.
+const HEADING: &str = "DEVICE_FILE PORT SERIAL LDEV CTG H/M/12 SSID R:Group PRODUCT_ID";
+const DISK_0: &str = "Harddisk0 CL2-C 62496 16 - - - - OPEN-3-CM";
+const DISK_1: &str = "Harddisk1 CL2-C 62496 18 - s/s/ss 0004 5:01-04 OPEN-3";
+const DISK_2: &str = "Harddisk2 CL2-C 62496 19 - s/s/ss 0004 5:01-04 OPEN-3";
+
+fn disks(lab: &Lab) -> Vec<String> {
+    let mut rows = words(lab.cci(51, "inqraid -CLI $Phys").ok());
+    rows.retain(|row| !row.starts_with("/dev/"));
+    rows
 }
 
 /// The lines with their blanks folded: programs split them so.

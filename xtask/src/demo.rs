@@ -4,26 +4,33 @@
 //! line shown is a command of this project and what it printed; each claim is checked, and the
 //! demo fails if one is untrue.
 
-use std::{net::UdpSocket, path::Path};
+use std::{
+    net::{TcpListener, UdpSocket},
+    path::Path,
+};
 
 use lab::{
-    Lab, Outcome, bytes,
+    Carrier, Lab, Outcome, bytes,
     lab::{PVOL, SVOL},
 };
 use model::Code;
 
 use crate::cargo::{Result, cargo, succeed};
 
-/// The ports of `etc/`, all on 127.0.0.1.
+/// The UDP ports of `etc/`, all on 127.0.0.1.
 const PORTS: [u16; 3] = [31001, 52050, 52051];
+/// The iSCSI portal of `etc/`.
+const PORTAL: u16 = 3260;
 
 /// Builds, runs, verifies; with `keep`, leaves it running.
 pub fn run(keep: bool) -> Result {
     succeed(cargo(&["build", "--workspace", "--bins", "--locked"]))?;
-    let mut lab = if PORTS.iter().all(|port| UdpSocket::bind(("127.0.0.1", *port)).is_ok()) {
+    let free = PORTS.iter().all(|port| UdpSocket::bind(("127.0.0.1", *port)).is_ok())
+        && TcpListener::bind(("127.0.0.1", PORTAL)).is_ok();
+    let mut lab = if free {
         Lab::at_localhost()
     } else {
-        let lab = Lab::new();
+        let lab = Lab::on(Carrier::InBand);
         println!(
             "(a port of etc/horcm5*.conf is in use on 127.0.0.1; this demo uses {})",
             lab.ip()
@@ -71,6 +78,15 @@ impl Session<'_> {
         for (n, offset) in [0, 1 << 20, 700 << 20, 2_461_040_640 - 65_536].into_iter().enumerate() {
             self.write(PVOL, offset, &bytes::pattern(n as u64, 65_536))?;
         }
+        note(
+            "The disks of this host; the command device is Harddisk0, \\\\.\\PhysicalDrive0 of horcm50.conf",
+        );
+        let disks = self.show("inqraid -CLI $Phys")?;
+        let rows: Vec<String> = disks.lines().skip(1).map(folded).collect();
+        expect(
+            rows.first().is_some_and(|row| row == "Harddisk0 CL2-C 62496 16 - - - - OPEN-3-CM"),
+            "inqraid shows the command device as in the manual",
+        )?;
         note("Two HORCM instances");
         let outcome = self.lab.start(&[50, 51]);
         print(&outcome);
@@ -96,6 +112,8 @@ impl Session<'_> {
     fn pair(&self) -> Result {
         note("Hide the S-VOL, create the pair with the remote side as P-VOL");
         self.show("raidvchkset -g snap -vg idb")?;
+        let disks = self.show("inqraid -CLI $Phys")?;
+        expect(!disks.contains("Harddisk2"), "the hidden S-VOL is gone from inqraid")?;
         self.show("raidvchkdsp -g snap -v gflag")?;
         self.show("paircreate -g snap -vr -m noread")?;
         let waited = self.show("pairevtwait -g snap -s pair -t 120")?;
@@ -137,6 +155,11 @@ impl Session<'_> {
     }
 
     fn stop(&mut self) -> Result {
+        note("The S-VOL shows itself again, and the pair ends");
+        self.show("raidvchkset -g snap -vg")?;
+        self.show("pairsplit -g snap -S")?;
+        let disks = self.show("inqraid -CLI $Phys")?;
+        expect(disks.contains("Harddisk2"), "the S-VOL is back in inqraid")?;
         note("The end");
         let outcome = self.lab.shut_down(&[50, 51]);
         print(&outcome);
@@ -173,6 +196,11 @@ impl Session<'_> {
         remove(&svol)?;
         expect(difference.is_none() == equal, what)
     }
+}
+
+/// A row with its blanks folded.
+fn folded(row: &str) -> String {
+    row.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn remove(path: &Path) -> Result {
