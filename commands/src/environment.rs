@@ -25,6 +25,11 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Every variable with its value, by name.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The same with one variable set.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {

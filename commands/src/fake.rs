@@ -95,6 +95,7 @@ impl Fake {
                 environment: self.environment.clone(),
                 home: Home::at(self.log.path().to_owned()),
                 attach: self,
+                at_prompt: false,
                 input: Some(Box::new(Cursor::new(self.input.clone().into_bytes()))),
                 output: &mut output,
                 errors: &mut errors,

@@ -38,7 +38,9 @@ pub fn run(spec: &'static Spec, typed: &Typed, world: &mut World<'_>) -> CciResu
     let outer = world.environment.clone();
     world.environment = in_scope(world, scope);
     let watched = typed.has("zx");
+    world.at_prompt = true;
     let ended = prompt(spec, scope, watched, world);
+    world.at_prompt = false;
     world.environment = outer;
     ended
 }

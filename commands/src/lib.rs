@@ -23,6 +23,7 @@
 //! | [`interactive`] | `-z` and `-zx` |
 //! | [`command_log`] | `horcc_<HOST>.log` |
 //! | [`environment`] | the environment variables, taken once |
+//! | [`subcommand`] | `-x`, the sub-commands of Windows |
 //! | [`finding`] | the disks of this host, by device lists |
 //! | [`partitions`], `volume_info` | partition tables, kept and written back |
 //! | [`failure`] | why a command did not do its work |
@@ -52,6 +53,7 @@ pub mod scope;
 pub mod selection;
 pub mod session;
 pub mod states;
+pub mod subcommand;
 pub mod table;
 mod volume_info;
 

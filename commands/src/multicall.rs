@@ -72,6 +72,7 @@ fn call(called: &str, words: Vec<OsString>, output: &mut dyn Write, errors: &mut
             environment: Environment::of_process(),
             home: home.clone(),
             attach: &home,
+            at_prompt: false,
             input: Some(Box::new(BufReader::new(io::stdin()))),
             output,
             errors,

@@ -11,6 +11,7 @@ use model::{CciError, CciResult, Code};
 
 use crate::{
     failure::usage,
+    subcommand::MOST_WORDS,
     table::{Arity, Opt, Spec},
 };
 
@@ -75,13 +76,36 @@ pub fn parse(spec: &'static Spec, words: &[String]) -> CciResult<Typed> {
         let wrong = format!("more than {MAX_WORDS} words");
         return Err(usage(spec.name, Code::ExInvarg, "the command line", wrong));
     }
+    let (words, sub_command) = split(spec, words);
     let mut rewritten = Vec::with_capacity(words.len());
     for word in words {
         rewritten.push(rewrite(spec, word)?);
     }
     let matches =
         grammar(spec).try_get_matches_from(rewritten).map_err(|error| refusal(spec, &error))?;
-    Ok(collect(spec, &matches))
+    let mut typed = collect(spec, &matches);
+    if let Some(words) = sub_command {
+        typed.given.insert("x", sub_command_words(spec, words)?);
+    }
+    Ok(typed)
+}
+
+/// All behind `-x` belongs to the sub-command, with words like `-a`.
+fn split<'a>(spec: &Spec, words: &'a [String]) -> (&'a [String], Option<&'a [String]>) {
+    let known = spec.all_options().any(|opt| opt.name == "x");
+    match words.iter().position(|word| known && word == "-x") {
+        Some(at) => (&words[..at], Some(&words[at + 1..])),
+        None => (words, None),
+    }
+}
+
+fn sub_command_words(spec: &Spec, words: &[String]) -> CciResult<Given> {
+    let wrong = match words.len() {
+        0 => (Code::ExReqarg, "a word behind it is missing"),
+        1..=MOST_WORDS => return Ok(Given { words: words.to_vec(), position: usize::MAX }),
+        _ => (Code::ExInvarg, "too many words follow it"),
+    };
+    Err(usage(spec.name, wrong.0, "-x", wrong.1))
 }
 
 /// One word of argv as clap takes it.

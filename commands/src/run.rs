@@ -9,6 +9,7 @@ use crate::{
     parse::{Typed, parse},
     scope::Scope,
     session::{Session, World},
+    subcommand,
     table::{COMMON, Spec},
 };
 
@@ -68,14 +69,13 @@ fn attempt(spec: &'static Spec, typed: &Typed, world: &mut World<'_>) -> Outcome
     if typed.has("q") {
         return Ok(0);
     }
-    if let Some(command) = typed.word("x") {
-        let what = "-x, the sub-commands of Windows,";
-        return Err(crate::failure::not_there_yet(&format!("-x {command}"), what).into());
-    }
     let scope = Scope::typed(typed, &world.environment, spec.name)?;
     let mut session =
         Session { world, command: spec.name, scope, quiet: typed.has("nomsg"), daemon: None };
-    (spec.run)(&mut session, typed)
+    match typed.words("x") {
+        Some(words) => subcommand::run(&mut session, words),
+        None => (spec.run)(&mut session, typed),
+    }
 }
 
 /// Whether the command knows HORC and HOMRCF at all.

@@ -68,7 +68,9 @@ pub struct World<'w> {
     pub home: Home,
     /// Finds daemons.
     pub attach: &'w dyn Attach,
-    /// Standard input, read by the interactive mode only.
+    /// Whether a line of the interactive mode is being carried out.
+    pub at_prompt: bool,
+    /// Standard input, for the interactive mode and device lists.
     pub input: Option<Box<dyn BufRead + Send>>,
     /// Standard output.
     pub output: &'w mut dyn Write,

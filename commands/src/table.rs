@@ -3,7 +3,7 @@
 //! One table a command is the only place that knows its options. Parsing, `-h`, man page and
 //! completion are all made from it, so that none of them can disagree with another.
 
-use crate::{failure::Outcome, parse::Typed, session::Session};
+use crate::{failure::Outcome, parse::Typed, session::Session, subcommand};
 
 /// A command: its name, its options, and what it does.
 #[derive(Debug, Clone, Copy)]
@@ -160,9 +160,9 @@ pub const COMMON: &[Opt] = &[
     Opt::words(
         "x",
         1,
-        8,
+        subcommand::MOST_WORDS,
         "-x <command> <arg>",
-        "Specify a sub-command of Windows; not supported yet",
+        "Specify a sub-command, with all that follows: findcmddev drivescan portscan sync[d] mount umount[d] sleep env setenv usetenv",
     )
     .unlisted(),
     Opt::flag("nomsg", "-nomsg", "Specify not to display any message of this command").unlisted(),

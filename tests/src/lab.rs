@@ -23,6 +23,7 @@ use crate::{
 const ARRAY: &str = include_str!("../../etc/array-62496.toml");
 const HORCM50: &str = include_str!("../../etc/horcm50.conf");
 const HORCM51: &str = include_str!("../../etc/horcm51.conf");
+const PORTALS: &str = include_str!("../../etc/horcm.hba");
 
 /// The portals of the built-in initiator, in `etc/`.
 pub const HBA: &str = "horcm.hba";

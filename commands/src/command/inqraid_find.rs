@@ -51,6 +51,7 @@ fn shown(session: &mut Session<'_, '_>, request: &Typed) -> Result<String, Failu
         environment: world.environment.clone(),
         home: world.home.clone(),
         attach: world.attach,
+        at_prompt: false,
         input: None,
         output: &mut text,
         errors: &mut *world.errors,

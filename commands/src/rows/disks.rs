@@ -194,7 +194,7 @@ pub fn write_full(out: &mut dyn Write, columns: DiskColumns, disk: &HostDisk) ->
     Ok(())
 }
 
-const fn role(mirror: Mirror) -> &'static str {
+pub(super) const fn role(mirror: Mirror) -> &'static str {
     match mirror {
         Mirror::Simplex => "SMPL",
         Mirror::Primary => "P-VOL",
@@ -203,7 +203,7 @@ const fn role(mirror: Mirror) -> &'static str {
 }
 
 /// `5:01-04` as `RAID5[Group  1- 4]`; what has another form as it is.
-fn raid_group(text: &str) -> String {
+pub(super) fn raid_group(text: &str) -> String {
     let parts = || {
         let (level, group) = text.split_once(':')?;
         let (first, second) = group.split_once('-')?;

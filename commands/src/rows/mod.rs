@@ -9,12 +9,14 @@
 //! | [`pairs`] | `pairdisplay` |
 //! | [`pairs_cli`] | `pairdisplay -CLI` |
 //! | [`disks`] | `inqraid` |
+//! | [`drives`] | `-x drivescan` and its like |
 //! | [`guards`] | `raidvchkdsp -v gflag` |
 //! | [`scan`] | `raidscan` |
 //! | [`units`] | `raidqry` |
 
 pub mod cells;
 pub mod disks;
+pub mod drives;
 pub mod guards;
 pub mod pairs;
 pub mod pairs_cli;

@@ -9,6 +9,7 @@
 //! | [`pages`] | INQUIRY data and VPD pages to an identity; the one place that reads them |
 //! | [`names`] | device lists: `$Phys`, `hd0-3`, paths |
 //! | [`io`] | the blocks of a disk |
+//! | [`ports`] | the kernel's SCSI adapters |
 //! | `initiator` | disks of the built-in initiator |
 //! | `kernel` | disks of the kernel, by sysfs; nothing is sent to them |
 //! | `attached` | files of `horcm attach`, by their extended attributes |
@@ -20,6 +21,7 @@ pub mod io;
 mod kernel;
 pub mod names;
 pub mod pages;
+pub mod ports;
 
 use std::path::{Path, PathBuf};
 #[cfg(unix)]
