@@ -7,6 +7,7 @@ use protocol::{
     Kind, RequestId, codec,
     orders::{
         GuardState, Identity, LdevInfo, LocalEnd, Order, OrderAnswer, Reply, ScanFilter, ScanRow,
+        Security,
     },
 };
 
@@ -68,6 +69,9 @@ pub(crate) fn answer(array: &Array, order: &Order) -> OrderAnswer {
         Order::Locate(paths) => {
             Reply::Located(paths.iter().map(|path| array.ports.locate(*path)).collect())
         }
+        Order::Trace(seen) => {
+            Reply::Traced(seen.iter().map(|seen| array.ports.trace(*seen)).collect())
+        }
         Order::Describe(ldevs) => {
             Reply::Described(ldevs.iter().map(|ldev| describe(array, *ldev)).collect())
         }
@@ -104,6 +108,7 @@ fn identity(array: &Array) -> Identity {
         cache_mb: head.cache_mb,
         ldevs: u32::try_from(array.ldevs.len()).unwrap_or(u32::MAX),
         mirrors: MIRRORS,
+        security: Security::default(),
     }
 }
 

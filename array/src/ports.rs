@@ -1,16 +1,15 @@
 //! Ports and LUN paths: which LDEV stands where.
 
-use std::collections::HashMap;
-
 use model::{LdevId, LuPath, PortAddress};
-use protocol::orders::ScanFilter;
+use protocol::orders::{ScanFilter, Sighting};
 
 /// The paths of a storage system, by path and by LDEV.
 #[derive(Debug)]
 pub struct Ports {
     /// Ascending.
     paths: Vec<(LuPath, LdevId)>,
-    first: HashMap<LdevId, LuPath>,
+    /// The same by LDEV, ascending.
+    of_ldevs: Vec<(LdevId, LuPath)>,
 }
 
 /// Host group 0 is the port itself: `CL1-A-0` and `CL1-A` are one place.
@@ -25,11 +24,9 @@ impl Ports {
     #[must_use]
     pub fn new(mut paths: Vec<(LuPath, LdevId)>) -> Self {
         paths.sort_unstable();
-        let mut first = HashMap::new();
-        for (path, ldev) in &paths {
-            first.entry(*ldev).or_insert(*path);
-        }
-        Self { paths, first }
+        let mut of_ldevs: Vec<_> = paths.iter().map(|(path, ldev)| (*ldev, *path)).collect();
+        of_ldevs.sort_unstable();
+        Self { paths, of_ldevs }
     }
 
     /// The LDEV at a path.
@@ -43,7 +40,21 @@ impl Ports {
     /// The first path of an LDEV.
     #[must_use]
     pub fn first(&self, ldev: LdevId) -> Option<LuPath> {
-        self.first.get(&ldev).copied()
+        self.leading_to(ldev).next()
+    }
+
+    /// The path at which a host sees an LDEV: the one with its LUN, or else the first at the port.
+    #[must_use]
+    pub fn trace(&self, seen: Sighting) -> Option<LuPath> {
+        let at_port = || self.leading_to(seen.ldev).filter(|path| path.port.port == seen.port);
+        at_port().find(|path| path.lun.get() == seen.lun).or_else(|| at_port().next())
+    }
+
+    /// The paths of an LDEV, in ascending order.
+    fn leading_to(&self, ldev: LdevId) -> impl Iterator<Item = LuPath> + '_ {
+        let start = self.of_ldevs.partition_point(|(other, _)| *other < ldev);
+        let rest = self.of_ldevs.get(start..).unwrap_or_default();
+        rest.iter().take_while(move |(other, _)| *other == ldev).map(|(_, path)| *path)
     }
 
     /// The LUs of a host group, in ascending order.
@@ -103,6 +114,13 @@ mod tests {
         assert_eq!(ports.locate(path("CL2-C-1", 25, 1)), Some(ldev(19)));
         assert_eq!(ports.locate(path("CL2-C", 25, 2)), None);
         assert_eq!(ports.first(ldev(18)), Some(path("CL1-A", 0, 0)));
+        let trace = |port: &str, lun| {
+            let port = port.parse().unwrap();
+            ports.trace(Sighting { ldev: ldev(18), port, lun })
+        };
+        assert_eq!(trace("CL2-C", 1), Some(path("CL2-C", 25, 1)));
+        assert_eq!(trace("CL2-C", 9), Some(path("CL2-C", 25, 1)), "hosts number as they like");
+        assert_eq!(trace("CL3-A", 1), None);
         let count = |word: &str| {
             ports
                 .scan(ScanFilter { port: Some(word.parse().unwrap()), ..ScanFilter::default() })

@@ -14,6 +14,8 @@ pub struct Members {
     pub remote: bool,
     /// Whether to add the guards.
     pub guards: bool,
+    /// Whether to add the device files.
+    pub devices: bool,
 }
 
 impl Members {
@@ -33,6 +35,7 @@ impl Members {
                 selection: self.selection.clone(),
                 remote: self.remote,
                 guards: self.guards,
+                devices: self.devices,
                 from,
             };
             let Reply::Members { group, members, next, remote_error: missing } =

@@ -40,6 +40,7 @@ fn member(number: u32) -> Member {
             volume,
             mu: MuNumber::new(0).unwrap(),
             device: None,
+            permitted: true,
             status: Some(EndStatus::SMPL),
             guard: None,
         },

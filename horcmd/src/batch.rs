@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use model::{CciError, Code, LdevId, LuPath, MuNumber, PairEnd, Serial, VolumeId};
 use protocol::{
     RequestId,
-    orders::{EndStatus, GuardState, LdevInfo, LocalEnd, Order, OrderError, Reply},
+    orders::{EndStatus, GuardState, LdevInfo, LocalEnd, Order, OrderError, Reply, Sighting},
 };
 use tokio::task::JoinSet;
 
@@ -28,6 +28,18 @@ pub async fn locate(unit: &Arc<Unit>, paths: Vec<LuPath>) -> Answers<LdevId> {
         _ => None,
     };
     ask(unit, paths, room::located(unit.room()), Order::Locate, open).await
+}
+
+/// At which paths of a unit these LUs are seen.
+///
+/// # Errors
+/// Those of [`Unit::order`].
+pub async fn trace(unit: &Arc<Unit>, seen: Vec<Sighting>) -> Answers<LuPath> {
+    let open = |reply| match reply {
+        Reply::Traced(list) => Some(list),
+        _ => None,
+    };
+    ask(unit, seen, room::traced(unit.room()), Order::Trace, open).await
 }
 
 /// What these LDEVs of a unit are.

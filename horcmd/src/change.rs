@@ -18,7 +18,9 @@ use crate::{
     catalog::{Group, Member},
     daemon::Daemon,
     plan::{self, Part, UnitPlan},
-    selection, sides, summary,
+    protection, selection,
+    sides::{self, Details},
+    summary,
 };
 
 /// The most pairs of one change (`Order::Change`).
@@ -53,6 +55,7 @@ pub async fn change(
             .advice("divide the group"));
     }
     summary::check_mirrors(daemon, group, &members, selection)?;
+    protection::check(daemon, group, &members).await?;
     let locals = members
         .iter()
         .map(|member| Ok((member.name.clone(), sides::end_of(group, member, selection)?)))
@@ -61,7 +64,7 @@ pub async fn change(
         None
     } else {
         let names: Vec<DevName> = locals.iter().map(|(name, _)| name.clone()).collect();
-        Some(sides::remote(daemon, group, &names, selection, false).await?)
+        Some(sides::remote(daemon, group, &names, selection, Details::default()).await?)
     };
     let parts = plan::join(group, locals, remotes)?;
     let plans = plan::plan(group, &parts, &change, primary)?;
@@ -119,8 +122,10 @@ pub async fn set_guard(
 ) -> Answer {
     let chosen = selection::choose(&daemon.catalog, &selection.target)?;
     let group = chosen.group;
+    let members: Vec<&Member> = chosen.members().iter().collect();
+    protection::check(daemon, group, &members).await?;
     let mut units: Vec<(Serial, Vec<LdevId>, Vec<String>)> = Vec::new();
-    for member in chosen.members() {
+    for member in members {
         let end = sides::end_of(group, member, selection)?;
         daemon.units.by_serial(end.volume.serial)?;
         let position = units.iter().position(|unit| unit.0 == end.volume.serial);

@@ -2,7 +2,7 @@
 
 use protocol::horcm::{Answer, Control, ControlReply, Reply};
 
-use crate::{daemon::Daemon, peers::Peer};
+use crate::{daemon::Daemon, peers::Peer, units::Unit};
 
 /// Answers `Control`.
 ///
@@ -11,8 +11,14 @@ use crate::{daemon::Daemon, peers::Peer};
 /// answers.
 pub async fn control(daemon: &Daemon, control: Control) -> Answer {
     let reply = match control {
-        Control::CommandDevice { unit } => device(daemon.units.get(unit)?.command_device()),
-        Control::NextCommandDevice { unit } => device(daemon.units.get(unit)?.rotate().await?),
+        Control::CommandDevice { unit } => {
+            let unit = daemon.units.get(unit)?;
+            device(daemon, unit, unit.command_device())
+        }
+        Control::NextCommandDevice { unit } => {
+            let unit = daemon.units.get(unit)?;
+            device(daemon, unit, unit.rotate().await?)
+        }
         Control::NetworkAddress(group) => address(daemon.peers.of(daemon.catalog.group(&group)?)?),
         Control::NextNetworkAddress(group) => {
             address(daemon.peers.rotate(daemon.catalog.group(&group)?)?)
@@ -27,9 +33,8 @@ pub async fn control(daemon: &Daemon, control: Control) -> Answer {
     Ok(Reply::Control(reply))
 }
 
-/// Protection mode comes with the permission file; until then no device is protected.
-const fn device(device: String) -> ControlReply {
-    ControlReply::CommandDevice { device, protected: false }
+fn device(daemon: &Daemon, unit: &Unit, device: String) -> ControlReply {
+    ControlReply::CommandDevice { device, protected: daemon.protects(unit) }
 }
 
 fn address(peer: &Peer) -> ControlReply {

@@ -5,10 +5,18 @@ use std::{
     sync::Arc,
 };
 
-use model::{Instance, PairEnd};
+use model::{Instance, PairEnd, VolumeId};
 use tokio::sync::Notify;
 
-use crate::{catalog::Catalog, peers::Peers, trace::TraceSettings, units::Units};
+use crate::{
+    catalog::Catalog,
+    devices::Devices,
+    disks::Disks,
+    finding::Pages,
+    peers::Peers,
+    trace::TraceSettings,
+    units::{Unit, Units},
+};
 
 /// The daemon of one instance, shared by everything that runs in it.
 #[derive(Debug)]
@@ -25,6 +33,14 @@ pub struct Daemon {
     pub units: Units,
     /// The remote instances.
     pub peers: Arc<Peers>,
+    /// The disks of this host that are registered.
+    pub devices: Devices,
+    /// Where disks of this host are found.
+    pub disks: Disks,
+    /// Disks that were found and not told yet.
+    pub pages: Pages,
+    /// `HORCMPROMOD`: protection mode, whatever the command devices say.
+    pub protection: bool,
     /// How much it logs.
     pub trace: Arc<TraceSettings>,
     /// Told to end the daemon.
@@ -37,6 +53,27 @@ impl Daemon {
     pub fn mirrors(&self, end: PairEnd) -> u16 {
         let unit = self.units.by_serial(end.volume.serial);
         unit.map_or(0, |unit| unit.mirrors())
+    }
+
+    /// Whether a unit's volumes are protected: this host may use the registered ones only.
+    #[must_use]
+    pub fn protects(&self, unit: &Unit) -> bool {
+        self.protection || unit.is_protected()
+    }
+
+    /// Whether any unit's volumes are protected.
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        self.protection || self.units.all().iter().any(|unit| unit.is_protected())
+    }
+
+    /// Whether this host may use a volume now. Asked before the registration of the start is over
+    /// ([`Devices::settled`]) it may be no for a while.
+    #[must_use]
+    pub fn permits(&self, volume: VolumeId) -> bool {
+        let unit = self.units.by_serial(volume.serial).ok();
+        let protected = self.protection || unit.is_some_and(|unit| unit.is_protected());
+        !protected || self.devices.holds(volume)
     }
 
     /// Whether a datagram from there was sent on this host: over loopback, or to the address

@@ -8,7 +8,10 @@ use protocol::{
     horcm::{Answer, Reply, Request, Selection, Target},
 };
 
-use crate::{change, control, daemon::Daemon, inventory, members, summary};
+use crate::{
+    change, control, daemon::Daemon, finding, inventory, members, registration, sides::Details,
+    summary,
+};
 
 /// A datagram's request as it arrived.
 #[derive(Debug)]
@@ -74,27 +77,40 @@ pub async fn carry_out(
         Request::Units => inventory::units(daemon).await,
         Request::RemoteUnits(group) => inventory::remote_units(daemon, &group).await,
         Request::Groups { from } => inventory::groups(daemon, from, room),
-        Request::Scan { serial, filter, from } => {
-            inventory::scan(daemon, serial, filter, from, room).await
+        Request::Scan { serial, filter, devices, from } => {
+            inventory::scan(daemon, serial, filter, devices, from, room).await
         }
-        Request::Members { selection, remote, guards, from } => {
-            members::members(daemon, &selection, remote, guards, from, room).await
+        Request::Find { names, holders, from } => {
+            finding::find(daemon, &names, holders, from, room).await
         }
-        Request::Partners { group, mode, mirror, guards, names } => {
+        Request::Register { names } => registration::register(daemon, &names).await,
+        Request::Sync { names, group, from } => {
+            finding::sync(daemon, &names, group.as_ref(), from, room).await
+        }
+        Request::Members { selection, remote, guards, devices, from } => {
+            let selection = finding::selection(daemon, selection).await?;
+            let details = Details { guards, devices };
+            members::members(daemon, &selection, remote, details, from, room).await
+        }
+        Request::Partners { group, mode, mirror, guards, devices, names } => {
             let selection = Selection {
                 target: Target::Group { group: group.clone(), volume: None },
                 mode,
                 mirror,
             };
-            members::partners(daemon, &group, &selection, guards, &names).await
+            let details = Details { guards, devices };
+            members::partners(daemon, &group, &selection, details, &names).await
         }
         Request::Summary { selection, remote } => {
+            let selection = finding::selection(daemon, selection).await?;
             summary::summary(daemon, &selection, remote, room).await
         }
         Request::Change { selection, change, primary, local_only } => {
+            let selection = finding::selection(daemon, selection).await?;
             change::change(daemon, id, &selection, change, primary, local_only).await
         }
         Request::SetGuard { selection, guard, retention_days } => {
+            let selection = finding::selection(daemon, selection).await?;
             change::set_guard(daemon, id, &selection, guard, retention_days).await
         }
         Request::Control(order) => control::control(daemon, order).await,

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use model::{CciError, GroupName, Serial, version};
+use model::{CciError, GroupName, Serial, VolumeId, version};
 use protocol::{
     RequestId, codec,
     horcm::{Answer, GroupInfo, Reply, Request},
-    orders::{self, Order, ScanFilter},
+    orders::{self, Order, ScanFilter, ScanRow},
 };
 
 use crate::daemon::Daemon;
@@ -84,9 +84,13 @@ pub async fn scan(
     daemon: &Daemon,
     serial: Option<Serial>,
     filter: ScanFilter,
+    devices: bool,
     from: u32,
     room: usize,
 ) -> Answer {
+    if devices {
+        daemon.devices.settled().await;
+    }
     let unit: &Arc<_> = match serial {
         Some(serial) => daemon.units.by_serial(serial)?,
         None => daemon.units.get(0)?,
@@ -97,9 +101,18 @@ pub async fn scan(
         orders::Reply::Scanned { rows, next } => (rows, next),
         _ => return Err(CciError::new(model::Code::ExCmdioe).object(unit.command_device())),
     };
+    let serial = unit.serial().unwrap_or_default();
+    let device = |row: &ScanRow| {
+        let volume = VolumeId { serial, ldev: row.ldev };
+        daemon.devices.device_of(volume, Some(row.path))
+    };
+    let mut names = Vec::new();
+    if devices {
+        names.extend(rows.iter().map(device));
+    }
     let mut left = room.saturating_sub(24);
-    let fitting = rows.iter().take_while(|row| {
-        let size = codec::encode(row).len();
+    let fitting = rows.iter().enumerate().take_while(|(n, row)| {
+        let size = codec::encode(row).len() + names.get(*n).map_or(0, |d| codec::encode(d).len());
         let fits = size <= left;
         left = left.saturating_sub(size);
         fits
@@ -107,9 +120,11 @@ pub async fn scan(
     let count = fitting.count().max(1);
     let cut = u32::try_from(count).ok().map(|count| from.saturating_add(count));
     let next = if count < rows.len() { cut } else { next };
+    names.truncate(count);
     Ok(Reply::Scanned {
-        serial: unit.serial().unwrap_or_default(),
+        serial,
         rows: rows.into_iter().take(count).collect(),
+        devices: names,
         next,
     })
 }

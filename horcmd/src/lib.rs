@@ -16,6 +16,9 @@
 //! | [`hosts`], [`services`] | host names to addresses, service names to ports |
 //! | [`catalog`], [`resolve`] | groups and volumes, and what devices they are |
 //! | [`units`], [`command_device`], [`in_band`], [`disks`], [`batch`] | storage systems, and the way of orders to them |
+//! | [`finding`], [`sync`] | this host's disks |
+//! | [`devices`], [`registration`] | those of them that are registered, at start or later |
+//! | [`protection`] | protection mode: what this host may use |
 //! | [`peers`] | remote instances, and the way of questions to them |
 //! | [`serve`], [`dispatch`], [`answer`] | requests in, answers out |
 //! | [`selection`] | which volumes a request is about |
@@ -35,9 +38,11 @@ pub mod change;
 pub mod command_device;
 pub mod control;
 pub mod daemon;
+pub mod devices;
 pub mod disks;
 pub mod dispatch;
 pub mod failure;
+pub mod finding;
 pub mod hosts;
 pub mod in_band;
 pub mod inventory;
@@ -48,6 +53,8 @@ pub mod members;
 pub mod monitor;
 pub mod peers;
 pub mod plan;
+pub mod protection;
+pub mod registration;
 pub mod resolve;
 pub mod room;
 pub mod run;
@@ -59,6 +66,7 @@ pub mod sides;
 pub mod stamp;
 pub mod start;
 pub mod summary;
+pub mod sync;
 pub mod tally;
 pub mod title;
 pub mod trace;

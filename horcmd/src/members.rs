@@ -14,7 +14,7 @@ use crate::{
     daemon::Daemon,
     room,
     selection::{self, Chosen},
-    sides,
+    sides::{self, Details},
 };
 
 /// Answers `Members`: the page of the selection that begins at `from` and fits into `room` bytes.
@@ -28,20 +28,20 @@ pub async fn members(
     daemon: &Arc<Daemon>,
     selection: &Selection,
     remote: bool,
-    guards: bool,
+    details: Details,
     from: u32,
     room: usize,
 ) -> Answer {
     let chosen = selection::choose(&daemon.catalog, &selection.target)?;
     let from = usize::try_from(from).unwrap_or(usize::MAX);
-    let (page, next) = page(&chosen, from, room, if remote { 2 } else { 1 });
+    let (page, next) = page(&chosen, from, room, if remote { 2 } else { 1 }, details.devices);
     let page: Vec<_> = page.iter().collect();
     let names: Vec<DevName> = page.iter().map(|member| member.name.clone()).collect();
     let ask = remote && !names.is_empty();
     let (local, remote) =
-        tokio::join!(sides::local(daemon, chosen.group, &page, selection, guards), async {
+        tokio::join!(sides::local(daemon, chosen.group, &page, selection, details), async {
             if ask {
-                sides::remote(daemon, chosen.group, &names, selection, guards).await
+                sides::remote(daemon, chosen.group, &names, selection, details).await
             } else {
                 Ok(vec![None; names.len()])
             }
@@ -80,12 +80,13 @@ fn page<'a>(
     from: usize,
     room: usize,
     sides: usize,
+    devices: bool,
 ) -> (&'a [catalog::Member], Option<u32>) {
     let all = chosen.members();
     let rest = all.get(from..).unwrap_or_default();
     let mut left = room.saturating_sub(room::MEMBERS_AROUND);
     let fitting = rest.iter().take_while(|member| {
-        let size = room::member(&member.name, sides);
+        let size = room::member(&member.name, sides, devices);
         let fits = size <= left;
         left = left.saturating_sub(size);
         fits
@@ -105,14 +106,14 @@ pub async fn partners(
     daemon: &Daemon,
     group: &model::GroupName,
     selection: &Selection,
-    guards: bool,
+    details: Details,
     names: &[DevName],
 ) -> Answer {
     let group = daemon.catalog.group(group)?;
     let positions: Vec<_> = names.iter().map(|name| group.position(name)).collect();
     let known = positions.iter().flatten().map(|at| &group.members[*at]);
     let known: Vec<_> = known.collect();
-    let mut found = sides::local(daemon, group, &known, selection, guards).await?.into_iter();
+    let mut found = sides::local(daemon, group, &known, selection, details).await?.into_iter();
     let row = |position: Option<usize>| position.and_then(|_| found.next());
     Ok(Reply::Partners(positions.into_iter().map(row).collect()))
 }
@@ -134,9 +135,9 @@ mod tests {
         for room in [0, room::NETWORK, 4_000, room::LOOPBACK] {
             let (mut from, mut seen) = (0, 0);
             loop {
-                let (page, next) = page(&chosen, from, room, 2);
+                let (page, next) = page(&chosen, from, room, 2, true);
                 assert_eq!(page[0].name.as_str(), format!("volume{from}"));
-                let sizes = page.iter().map(|member| room::member(&member.name, 2));
+                let sizes = page.iter().map(|member| room::member(&member.name, 2, true));
                 assert!(page.len() == 1 || sizes.sum::<usize>() < room);
                 seen += page.len();
                 match next {
@@ -155,7 +156,7 @@ mod tests {
         let target = Target::Group { group: "g".parse().unwrap(), volume: None };
         let chosen = selection::choose(&catalog, &target).unwrap();
         for from in [1, 2, usize::MAX] {
-            let (page, next) = page(&chosen, from, 1_200, 1);
+            let (page, next) = page(&chosen, from, 1_200, 1, false);
             assert_eq!((page.len(), next), (0, None));
         }
     }

@@ -7,7 +7,7 @@ use protocol::{
     orders::{CtgRequest, LocalEnd, PairChange, PairTarget},
 };
 
-use crate::{catalog::Group, summary};
+use crate::{catalog::Group, protection, summary};
 
 /// A volume that takes part in a change.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct UnitPlan {
 ///
 /// # Errors
 /// EX_ENODEV for a volume the remote instance does not have, EX_ENLDEV for one whose LDEV is
-/// gone there, EX_EVOLCE for a volume that would be its own partner.
+/// gone there, EX_ENPERM for one that the remote host may not use, EX_EVOLCE for a volume that would be its own partner.
 pub fn join(
     group: &Group,
     locals: Vec<(DevName, PairEnd)>,
@@ -49,6 +49,7 @@ pub fn join(
     pairs
         .map(|((name, local), remote)| {
             let row = remote.ok_or_else(|| summary::no_partner(group, &name))?;
+            protection::check_partner(group, &name, &row)?;
             if row.status.is_none() {
                 return Err(summary::no_ldev(group, &name, &row));
             }
@@ -228,10 +229,13 @@ mod tests {
             volume: end(1, ldev, 0).volume,
             mu: MuNumber::default(),
             device: None,
+            permitted: true,
             status,
             guard: None,
         };
         assert_eq!(join(None), Err(Code::ExEnodev));
+        let hidden = protection::hide(row(2, Some(EndStatus::SMPL)));
+        assert_eq!(join(Some(hidden)), Err(Code::ExEnperm));
         assert_eq!(join(Some(row(2, None))), Err(Code::ExEnldev));
         let smpl = Some(EndStatus::SMPL);
         assert_eq!(join(Some(row(1, smpl))), Err(Code::ExEvolce));

@@ -8,6 +8,8 @@ use std::net::IpAddr;
 use model::DevName;
 use protocol::client::Client;
 
+use crate::devices;
+
 /// Bytes of an answer over loopback.
 pub const LOOPBACK: usize = Client::LOOPBACK_CHUNK as usize;
 /// Bytes of an answer over a network: one unfragmented datagram.
@@ -20,8 +22,11 @@ const LOCATED: usize = 4;
 const DESCRIBED: usize = 23;
 const STATUS: usize = 21;
 const GUARD: usize = 11;
+const PATH: usize = 12;
 /// One side of a volume without its device file.
-const ROW: usize = 53;
+const ROW: usize = 54;
+/// A device file with its length.
+const DEVICE: usize = devices::LONGEST + 1;
 
 /// The bytes of an answer from there; an unknown address is taken for a distant one.
 #[must_use]
@@ -62,16 +67,27 @@ pub const fn guards(room: usize) -> usize {
     fitting(room, GUARD)
 }
 
+/// How many LUs one `Trace` may ask for.
+#[must_use]
+pub const fn traced(room: usize) -> usize {
+    fitting(room, PATH)
+}
+
+/// One side of a volume, with or without its device file.
+const fn row(devices: bool) -> usize {
+    if devices { ROW + DEVICE } else { ROW }
+}
+
 /// How many volumes one `Partners` may ask for.
 #[must_use]
-pub const fn rows(room: usize) -> usize {
-    fitting(room, ROW)
+pub const fn rows(room: usize, devices: bool) -> usize {
+    fitting(room, row(devices))
 }
 
 /// The bytes of one volume with `sides` sides.
 #[must_use]
-pub fn member(name: &DevName, sides: usize) -> usize {
-    name.as_str().len() + 2 + sides * ROW
+pub fn member(name: &DevName, sides: usize, devices: bool) -> usize {
+    name.as_str().len() + 2 + sides * row(devices)
 }
 
 /// What a page of volumes needs beside them.
@@ -120,19 +136,23 @@ mod tests {
             volume,
             mu: MuNumber::MAX,
             device: None,
+            permitted: true,
             status: Some(status),
             guard: Some(guard),
         };
+        let named = Row { device: Some("d".repeat(devices::LONGEST)), ..row.clone() };
         assert!(encode(&Some(LdevId::MAX)).len() <= LOCATED);
         assert!(encode(&Some(info)).len() <= DESCRIBED);
         assert!(encode(&Some(status)).len() <= STATUS);
         assert!(encode(&Some(guard)).len() <= GUARD);
-        assert!(encode(&Some(row)).len() <= ROW);
+        assert!(encode(&Some(row)).len() <= super::row(false));
+        assert!(encode(&Some(named)).len() <= super::row(true));
+        assert!(encode(&Some(path)).len() <= PATH);
     }
 
     #[test]
     fn something_always_fits() {
-        assert_eq!(rows(0), 1);
+        assert_eq!(rows(0, true), 1);
         assert_eq!(statuses(NETWORK), 56);
     }
 }

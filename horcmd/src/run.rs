@@ -11,7 +11,7 @@ use crate::{
     journal::Journal,
     lock::InstanceLock,
     logs::LogFiles,
-    monitor, serve,
+    monitor, registration, serve,
     settings::Settings,
     start::{self, Ready},
 };
@@ -62,15 +62,17 @@ fn with_log(mut settings: Settings, files: &LogFiles) -> Result<(), StartFailure
 }
 
 async fn live(settings: &Settings, ready: Ready) -> Result<(), StartFailure> {
-    let Ready { daemon, endpoint, poll } = ready;
+    let Ready { daemon, endpoint, registers, poll } = ready;
     // Caught before anyone can learn from the registration whom to send them to.
     let signals = tokio::spawn(stop_on_signal(Signals::catch(), daemon.clone()));
     register(&settings.home, settings.instance, &daemon)
         .map_err(|e| StartFailure::process(format!("no registration: {e}")))?;
     tell_ready();
+    let registering = tokio::spawn(registration::run(daemon.clone(), registers));
     let monitor = tokio::spawn(monitor::run(daemon.clone(), poll));
     serve::serve(&daemon, endpoint).await;
     monitor.abort();
+    registering.abort();
     signals.abort();
     if let Err(e) = Registration::remove(&settings.home, settings.instance) {
         log::warn!("the registration stays: {e}");

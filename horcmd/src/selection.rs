@@ -45,11 +45,18 @@ pub fn choose<'a>(catalog: &'a Catalog, target: &Target) -> Result<Chosen<'a>, C
             Ok(Chosen { group, range })
         }
         Target::Ldev { volume, mu, whole_group } => first_with(catalog, *volume, *mu, *whole_group),
-        Target::Device { path, .. } => Err(CciError::new(Code::ExEnodev)
-            .object(path.clone())
-            .cause("no device files of this host are registered with this instance")
-            .advice("name the volume with -g and -d, or with -d <seq#> <LDEV#>")),
+        Target::Device { path, .. } => Err(no_device(path)),
     }
+}
+
+/// The refusal of a device file that is no LU of a storage system. [`crate::finding::selection`]
+/// turns every other into its LDEV.
+#[must_use]
+pub fn no_device(path: &str) -> CciError {
+    CciError::new(Code::ExEnodev)
+        .object(path)
+        .cause("this host has no such disk, or it is no LU of a storage system")
+        .advice("look with raidscan -find, or name the volume with -g and -d")
 }
 
 const fn one(position: usize) -> Range<usize> {
@@ -168,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn device_files_are_unknown_until_registered() {
+    fn a_device_file_that_is_no_lu_is_no_volume() {
         let target = Target::Device { path: "/dev/sdb".into(), mu: None, whole_group: false };
         let error = choose(&catalog(&ROWS), &target).unwrap_err();
         assert_eq!(error.code, Code::ExEnodev);

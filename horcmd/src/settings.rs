@@ -1,6 +1,6 @@
 //! What the environment tells the daemon (`cci` 1.10).
 
-use std::{env, fs, path::PathBuf};
+use std::{env, ffi::OsString, fs, path::PathBuf};
 
 use model::Instance;
 use protocol::home::Home;
@@ -25,6 +25,10 @@ pub struct Settings {
     pub trace: TraceSettings,
     /// The name of this host.
     pub host: String,
+    /// `HORCMPERM`: the permission file, or the word that skips registration.
+    pub horcmperm: Option<OsString>,
+    /// `HORCMPROMOD`: whether protection mode is on, whatever the command devices say.
+    pub protection: bool,
     /// `HORCM_HBA`: where disks of the built-in initiator are listed.
     pub disks: Disks,
 }
@@ -55,6 +59,8 @@ impl Settings {
             old_logs: directory("HORCM_LOGS", "tmplog"),
             trace: TraceSettings::from_words(|name| env::var(name).ok()),
             host: host_name(),
+            horcmperm: env::var_os("HORCMPERM").filter(|value| !value.is_empty()),
+            protection: env::var_os("HORCMPROMOD").is_some_and(|value| !value.is_empty()),
             disks: Disks::listed_in(
                 env::var_os("HORCM_HBA")
                     .filter(|value| !value.is_empty())

@@ -13,11 +13,20 @@ use crate::{
     batch,
     catalog::{Group, Member},
     daemon::Daemon,
-    room, selection,
+    protection, room, selection,
 };
 
 /// How many questions to a peer are under way at once.
 const AT_ONCE: usize = 8;
+
+/// What rows tell beside how a volume stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Details {
+    /// The guards.
+    pub guards: bool,
+    /// The device files.
+    pub devices: bool,
+}
 
 /// The LDEV and mirror of a volume.
 ///
@@ -34,7 +43,8 @@ pub fn end_of(group: &Group, member: &Member, selection: &Selection) -> Result<P
     Ok(batch::end(volume, selection::mu_of(member, selection.mirror)))
 }
 
-/// The rows of this instance. In a mode in which a volume has no mirror it shows as SMPL.
+/// The rows of this instance. In a mode in which a volume has no mirror it shows as SMPL. Of a
+/// volume that this host may not use nothing is told but that.
 ///
 /// # Errors
 /// EX_ENODEV, EX_INVMUN for a `-FMRCF` mirror that cannot be, EX_CMDIOE.
@@ -43,8 +53,12 @@ pub async fn local(
     group: &Group,
     members: &[&Member],
     selection: &Selection,
-    guards: bool,
+    details: Details,
 ) -> Result<Vec<Row>, CciError> {
+    protection::settled(daemon).await;
+    if details.devices {
+        daemon.devices.settled().await;
+    }
     let mut ends = Vec::with_capacity(members.len());
     let mut asked = Vec::with_capacity(members.len());
     for member in members {
@@ -60,7 +74,7 @@ pub async fn local(
         ends.push((end, paired));
     }
     let statuses = batch::statuses(&daemon.units, &asked).await?;
-    let guards = if guards {
+    let guards = if details.guards {
         let volumes: Vec<_> = asked.iter().map(|end| end.volume).collect();
         batch::guards(&daemon.units, &volumes).await?
     } else {
@@ -70,14 +84,17 @@ pub async fn local(
     for (((member, (end, paired)), status), guard) in
         members.iter().zip(ends).zip(statuses).zip(guards)
     {
-        rows.push(Row {
+        let device = details.devices.then(|| daemon.devices.device_of(end.volume, member.path()));
+        let row = Row {
             path: member.path(),
             volume: end.volume,
             mu: end.mu,
-            device: None,
+            device: device.flatten(),
+            permitted: true,
             status: status.map(|status| if paired { status } else { EndStatus::SMPL }),
             guard,
-        });
+        };
+        rows.push(if daemon.permits(end.volume) { row } else { protection::hide(row) });
     }
     Ok(rows)
 }
@@ -91,9 +108,9 @@ pub async fn remote(
     group: &Group,
     names: &[DevName],
     selection: &Selection,
-    guards: bool,
+    details: Details,
 ) -> Result<Vec<Option<Row>>, CciError> {
-    let each = room::rows(daemon.peers.room(group));
+    let each = room::rows(daemon.peers.room(group), details.devices);
     let mut rows = vec![None; names.len()];
     let mut under_way = JoinSet::new();
     let mut parts = names.chunks(each).enumerate();
@@ -105,7 +122,8 @@ pub async fn remote(
                 group: group.name.clone(),
                 mode: selection.mode,
                 mirror: selection.mirror,
-                guards,
+                guards: details.guards,
+                devices: details.devices,
                 names: names.to_vec(),
             };
             let (daemon, group, count) = (daemon.clone(), group.name.clone(), names.len());

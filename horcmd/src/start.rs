@@ -16,11 +16,13 @@ use crate::{
     catalog::Catalog,
     command_device::CommandPath,
     daemon::Daemon,
+    devices::Devices,
     disks::Disks,
     failure::StartFailure,
+    finding::Pages,
     hosts,
     peers::{Peer, Peers},
-    resolve, services,
+    registration, resolve, services,
     settings::Settings,
     trace::TraceSettings,
     units::{Unit, Units},
@@ -33,6 +35,8 @@ pub struct Ready {
     pub daemon: Arc<Daemon>,
     /// Where they come in.
     pub endpoint: Endpoint,
+    /// The disks that are to be registered, unless none are.
+    pub registers: Option<Vec<String>>,
     /// How often the pairs are looked at.
     pub poll: Option<Duration>,
 }
@@ -43,6 +47,7 @@ pub struct Ready {
 /// HORCM_005, HORCM_007, HORCM_008, HORCM_009 with their reasons.
 pub async fn start(settings: &Settings, trace: Arc<TraceSettings>) -> Result<Ready, StartFailure> {
     let mut config = read(settings)?;
+    let registers = registration::at_start(settings)?;
     let monitor = config.monitor_or_default(settings.instance);
     let key = load_key(settings)?;
     let mut endpoint = bind(&monitor, &key).await?;
@@ -70,10 +75,14 @@ pub async fn start(settings: &Settings, trace: Arc<TraceSettings>) -> Result<Rea
         catalog,
         units,
         peers: Arc::new(peers),
+        devices: Devices::default(),
+        disks: settings.disks.clone(),
+        pages: Pages::default(),
+        protection: settings.protection,
         trace,
         stop: Notify::new(),
     };
-    Ok(Ready { daemon: Arc::new(daemon), endpoint, poll: monitor.poll })
+    Ok(Ready { daemon: Arc::new(daemon), endpoint, registers, poll: monitor.poll })
 }
 
 fn read(settings: &Settings) -> Result<Config, StartFailure> {

@@ -8,7 +8,8 @@ use protocol::horcm::{Answer, Row, Selection};
 use crate::{
     catalog::{Group, Member},
     daemon::Daemon,
-    selection, sides,
+    protection, selection,
+    sides::{self, Details},
     tally::Tally,
 };
 
@@ -32,21 +33,25 @@ pub async fn summary(
     for members in chosen.members().chunks(STEP) {
         let members: Vec<&Member> = members.iter().collect();
         check_mirrors(daemon, group, &members, selection)?;
+        protection::check(daemon, group, &members).await?;
         let names: Vec<DevName> = members.iter().map(|member| member.name.clone()).collect();
-        let (locals, remotes) =
-            tokio::join!(sides::local(daemon, group, &members, selection, false), async {
+        let (locals, remotes) = tokio::join!(
+            sides::local(daemon, group, &members, selection, Details::default()),
+            async {
                 if remote {
-                    sides::remote(daemon, group, &names, selection, false).await
+                    sides::remote(daemon, group, &names, selection, Details::default()).await
                 } else {
                     Ok(Vec::new())
                 }
-            });
+            }
+        );
         let (locals, remotes) = (locals?, remotes?);
         for (name, row) in names.iter().zip(&locals) {
             tally.local(name, &status(group, name, row)?);
         }
         for ((name, local), remote) in names.iter().zip(&locals).zip(remotes) {
             let remote = remote.ok_or_else(|| no_partner(group, name))?;
+            protection::check_partner(group, name, &remote)?;
             tally.remote(name, &status(group, name, &remote)?);
             tally.compare(local, &remote);
         }

@@ -110,6 +110,7 @@ mod tests {
             volume: end(ldev).volume,
             mu: MuNumber::default(),
             device: None,
+            permitted: true,
             status: Some(EndStatus { partner: partner.map(end), ..EndStatus::SMPL }),
             guard: None,
         }

@@ -56,6 +56,13 @@ impl Units {
         })
     }
 
+    /// The unit id of that serial number.
+    #[must_use]
+    pub fn id_of(&self, serial: Serial) -> Option<u8> {
+        let position = self.units.iter().position(|unit| unit.serial() == Some(serial));
+        u8::try_from(position?).ok()
+    }
+
     /// The unit with that serial number.
     ///
     /// # Errors
@@ -113,6 +120,13 @@ impl Unit {
     pub fn mirrors(&self) -> u16 {
         let identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
         identity.as_ref().map_or(0, |identity| identity.mirrors)
+    }
+
+    /// Whether its command device says that hosts may use only volumes that they registered.
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        let identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        identity.as_ref().is_some_and(|identity| identity.security.protection)
     }
 
     /// How many bytes an answer may have, whichever command device carries it.

@@ -79,8 +79,13 @@ fn the_seeds_session_reaches_the_array_with_the_right_ends(carrier: Carrier) {
     let guard = Guard::of(GuardType::Inv);
     let set = Request::SetGuard { selection: group("snap"), guard, retention_days: None };
     assert_eq!(s.ask(&set), Ok(Reply::Done));
-    let request =
-        Request::Members { selection: group("snap"), remote: true, guards: true, from: 0 };
+    let request = Request::Members {
+        selection: group("snap"),
+        remote: true,
+        guards: true,
+        devices: false,
+        from: 0,
+    };
     let Ok(Reply::Members { members, .. }) = p.ask(&request) else { panic!() };
     assert_eq!(members[0].local.guard.unwrap().guard, Guard::NONE);
     assert_eq!(members[0].remote.as_ref().unwrap().guard.unwrap().guard, guard);
@@ -134,7 +139,8 @@ fn refusals_name_the_volume_in_the_words_of_the_configuration(carrier: Carrier) 
     assert_eq!(code(change(high.clone(), true)), Code::ExInvmun);
     assert_eq!(code(Request::Summary { selection: high, remote: false }), Code::ExInvmun);
     let serial = Some("4711".parse().unwrap());
-    let scan = Request::Scan { serial, filter: ScanFilter::default(), from: 0 };
+    let filter = ScanFilter::default();
+    let scan = Request::Scan { serial, filter, devices: false, from: 0 };
     assert_eq!(code(scan), Code::ExEnount);
     assert_eq!(code(Request::Control(Control::CommandDevice { unit: 1 })), Code::ExEnount);
     let nowhere = "nope".parse().unwrap();
@@ -173,7 +179,8 @@ fn questions_about_the_instance_are_answered(carrier: Carrier) {
     assert_eq!(units[0].as_ref().unwrap().serial.get(), 62496);
     let Ok(Reply::Groups { groups, next }) = p.ask(&Request::Groups { from: 0 }) else { panic!() };
     assert_eq!((groups[0].volumes, groups[0].raid_type.as_str(), next), (1, "9980V", None));
-    let scan = Request::Scan { serial: None, filter: ScanFilter::default(), from: 1 };
+    let filter = ScanFilter::default();
+    let scan = Request::Scan { serial: None, filter, devices: false, from: 1 };
     let Ok(Reply::Scanned { rows, .. }) = p.ask(&scan) else { panic!() };
     assert_eq!(rows.iter().map(|row| row.ldev.get()).collect::<Vec<_>>(), [18, 19]);
     let mut control = |control| match p.ask(&Request::Control(control)) {

@@ -82,8 +82,20 @@ impl Home {
         if let Some(conf) = &self.conf {
             return conf.clone();
         }
-        let own = self.root.join("etc").join(instance.conf_name());
-        if own.exists() { own } else { system_conf_dir().join(instance.conf_name()) }
+        self.etc(&instance.conf_name())
+    }
+
+    /// The default permission file of an instance, `horcmpermN.conf`: that of this home if it is
+    /// there, else the system's.
+    #[must_use]
+    pub fn perm_file(&self, instance: Instance) -> PathBuf {
+        self.etc(&format!("horcmperm{}.conf", instance.suffix()))
+    }
+
+    /// A file of `etc/` of this home if it is there, else the system's.
+    fn etc(&self, name: &str) -> PathBuf {
+        let own = self.root.join("etc").join(name);
+        if own.exists() { own } else { system_conf_dir().join(name) }
     }
 }
 
@@ -151,6 +163,10 @@ mod tests {
         fs::create_dir_all(own.parent().unwrap()).unwrap();
         fs::write(&own, "").unwrap();
         assert_eq!(home.conf_file(fifty), own);
+        let perm = home.root().join("etc/horcmperm50.conf");
+        assert_eq!(home.perm_file(fifty), system_conf_dir().join("horcmperm50.conf"));
+        fs::write(&perm, "").unwrap();
+        assert_eq!(home.perm_file(fifty), perm);
         home.conf = Some(PathBuf::from("elsewhere.conf"));
         assert_eq!(home.conf_file(fifty), Path::new("elsewhere.conf"));
     }

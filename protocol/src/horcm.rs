@@ -7,7 +7,7 @@
 
 use model::{
     CciResult, DevName, Fence, GroupName, Guard, Instance, LuPath, Mode, MuNumber, PairStatus,
-    Role, Serial, Side, VolumeId,
+    PortName, Role, Serial, Side, VolumeId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,35 @@ pub enum Request {
         serial: Option<Serial>,
         /// Which LUs.
         filter: ScanFilter,
+        /// Whether to add the device files of this host.
+        devices: bool,
         /// How many LUs to pass over.
+        from: u32,
+    },
+    /// Which disks of this host these names stand for, and which LDEVs those are
+    /// (`raidscan -find`, `-pd`). Answered by [`Reply::Found`].
+    Find {
+        /// Device files, or words for several such as `$Phys` and `harddisk0-9`.
+        names: Vec<String>,
+        /// Whether to add the volumes of the configuration that they are.
+        holders: bool,
+        /// How many disks to pass over.
+        from: u32,
+    },
+    /// Register these disks of this host with the instance (`raidscan -find inst`). Answered by
+    /// [`Reply::Done`].
+    Register {
+        /// As those of [`Request::Find`].
+        names: Vec<String>,
+    },
+    /// Have these disks of this host write what their storage systems have not made durable yet
+    /// (`raidscan -find sync`). Answered by [`Reply::Found`], with the disks that did.
+    Sync {
+        /// As those of [`Request::Find`].
+        names: Vec<String>,
+        /// Only those that are volumes of this group.
+        group: Option<GroupName>,
+        /// How many disks to pass over.
         from: u32,
     },
     /// The volumes of a selection and how they stand (`pairdisplay`, `raidvchkdsp`). Answered by
@@ -47,6 +75,8 @@ pub enum Request {
         remote: bool,
         /// Whether to add the guards.
         guards: bool,
+        /// Whether to add the device files of the hosts.
+        devices: bool,
         /// How many volumes to pass over.
         from: u32,
     },
@@ -60,6 +90,8 @@ pub enum Request {
         mirror: Option<MuNumber>,
         /// Whether to add the guards.
         guards: bool,
+        /// Whether to add the device files of that host.
+        devices: bool,
         /// The volumes, at most as many as one page takes.
         names: Vec<DevName>,
     },
@@ -100,7 +132,10 @@ impl Request {
     #[must_use]
     pub const fn mutates(&self) -> bool {
         match self {
-            Self::Shutdown | Self::Change { .. } | Self::SetGuard { .. } => true,
+            Self::Shutdown
+            | Self::Change { .. }
+            | Self::SetGuard { .. }
+            | Self::Register { .. } => true,
             Self::Control(control) => control.mutates(),
             _ => false,
         }
@@ -223,6 +258,15 @@ pub enum Reply {
         serial: Serial,
         /// The LUs of this page.
         rows: Vec<ScanRow>,
+        /// The device file of each, where asked for and registered; else empty.
+        devices: Vec<Option<String>>,
+        /// Where the next page begins.
+        next: Option<u32>,
+    },
+    /// To [`Request::Find`] and [`Request::Sync`].
+    Found {
+        /// The disks of this page; what is no LU of a storage system is left out.
+        disks: Vec<FoundDisk>,
         /// Where the next page begins.
         next: Option<u32>,
     },
@@ -288,12 +332,47 @@ pub struct Row {
     pub volume: VolumeId,
     /// The configured MU#.
     pub mu: MuNumber,
-    /// The device file of the host, once found (`raidscan -find inst`).
+    /// The device file of the host, where asked for and registered (`raidscan -find inst`).
     pub device: Option<String>,
+    /// Whether the host may use it; `false` in protection mode for a volume that is not
+    /// registered, and then nothing is told of its status and guard.
+    pub permitted: bool,
     /// How it stands; `None` when its storage system has no such LDEV any more.
     pub status: Option<EndStatus>,
     /// Its guard, where asked for.
     pub guard: Option<GuardState>,
+}
+
+/// A disk of this host that is an LU of a storage system: a row of `raidscan -find`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundDisk {
+    /// Its device file.
+    pub device: String,
+    /// The unit of HORCM_CMD that it belongs to; `None` when no line leads to its storage system.
+    pub unit: Option<u8>,
+    /// Which LDEV it is.
+    pub volume: VolumeId,
+    /// The port it is seen on.
+    pub port: Option<PortName>,
+    /// That path in full, where its storage system could be asked.
+    pub path: Option<LuPath>,
+    /// Its product id, such as `OPEN-3` or `OPEN-3-CM`; at most 16 characters.
+    pub product: String,
+    /// Whether it is registered with the instance.
+    pub registered: bool,
+    /// The volumes of the configuration that it is, where asked for.
+    pub holders: Vec<Holder>,
+}
+
+/// A volume of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Its group.
+    pub group: GroupName,
+    /// Its name.
+    pub name: DevName,
+    /// Its MU#.
+    pub mu: MuNumber,
 }
 
 /// How many volumes of a selection are in one state.

@@ -8,7 +8,7 @@
 
 use model::{
     Blocks, CciError, CopyPace, Emulation, Guard, LdevId, LuPath, MuNumber, PairEnd, PairStatus,
-    PortAddress, Role, Serial, SplitMode, TargetId,
+    PortAddress, PortName, Role, Serial, SplitMode, TargetId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ pub enum Order {
     Identify,
     /// Which LDEVs stand at these paths? Answered by [`Reply::Located`].
     Locate(Vec<LuPath>),
+    /// At which paths are these LUs seen? Answered by [`Reply::Traced`].
+    Trace(Vec<Sighting>),
     /// What are these LDEVs? Answered by [`Reply::Described`].
     Describe(Vec<LdevId>),
     /// The LUs of a port, from the `from`th on. Answered by [`Reply::Scanned`].
@@ -66,6 +68,17 @@ pub struct LocalEnd {
     pub ldev: LdevId,
     /// The mirror of it.
     pub mu: MuNumber,
+}
+
+/// An LU as a host sees it, which knows neither host group nor target id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// The LDEV.
+    pub ldev: LdevId,
+    /// The port.
+    pub port: PortName,
+    /// The host's LUN: of several paths at the port the one with this LUN is meant.
+    pub lun: u16,
 }
 
 /// The pair an order is about.
@@ -179,6 +192,8 @@ pub enum Reply {
     Identity(Identity),
     /// To [`Order::Locate`]; `None` where no LU stands at a path.
     Located(Vec<Option<LdevId>>),
+    /// To [`Order::Trace`]; `None` where the port shows no such LDEV.
+    Traced(Vec<Option<LuPath>>),
     /// To [`Order::Describe`]; `None` where there is no such LDEV.
     Described(Vec<Option<LdevInfo>>),
     /// To [`Order::Scan`].
@@ -212,6 +227,19 @@ pub struct Identity {
     /// The most mirrors of one P-VOL: MU# 0 to this minus 1. ShadowImage pairs have 0 to 2,
     /// Thin Image pairs all of them.
     pub mirrors: u16,
+    /// The security attributes of the command device that was asked.
+    pub security: Security,
+}
+
+/// The security attributes of a command device (`cci` 6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Security {
+    /// Security: instances that use it are in protection mode.
+    pub protection: bool,
+    /// User Authentication: pairs are asked for and changed after a login only.
+    pub user_authentication: bool,
+    /// Device Group Definition: device groups that the storage system holds may be used.
+    pub device_groups: bool,
 }
 
 /// What an LDEV is.

@@ -46,6 +46,7 @@ pub struct Lab {
     _address: Option<Address>,
     array: Option<Child>,
     instances: Vec<u16>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Lab {
@@ -88,6 +89,7 @@ impl Lab {
             _address: address,
             array: None,
             instances: Vec::new(),
+            variables: Vec::new(),
         };
         fs::create_dir_all(lab.root().join("etc")).expect("etc");
         lab.write_conf("array-62496.toml", ARRAY);
@@ -265,6 +267,12 @@ ldev = \"{FIRST}-{last}\"
         vec![("HORCMROOT", self.root())]
     }
 
+    /// Sets an environment variable of every command from here on; an empty one is as good as none.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.variables.retain(|(known, _)| *known != name);
+        self.variables.push((name, value.to_owned()));
+    }
+
     /// A command by its link name, not yet run, with nothing of CCI's inherited.
     #[must_use]
     pub fn command(&self, name: &str) -> Command {
@@ -288,16 +296,23 @@ ldev = \"{FIRST}-{last}\"
             }
         }
         command.envs(self.environment());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
     }
 
     /// Runs a command for one instance in HOMRCF mode: `lab.cci(51, "pairsplit -g snap")`. Words
     /// are split at blanks.
     #[track_caller]
     pub fn cci(&self, instance: u16, line: &str) -> Outcome {
+        self.cci_with(instance, line, b"")
+    }
+
+    /// The same with something on standard input.
+    #[track_caller]
+    pub fn cci_with(&self, instance: u16, line: &str, input: &[u8]) -> Outcome {
         let mut words = line.split_whitespace();
         let mut command = self.command(words.next().expect("a command"));
         command.env("HORCMINST", instance.to_string()).env("HORCC_MRCF", "1").args(words);
-        run::run(command, line.to_string(), b"", LIMIT)
+        run::run(command, line.to_string(), input, LIMIT)
     }
 
     /// Runs a program of the build folder: `lab.program("arrayd", ["check", dir])`.

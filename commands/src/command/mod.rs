@@ -1,6 +1,7 @@
 //! The commands, one file each: option table, run function, tests.
 
 mod change;
+mod find;
 
 pub mod horcctl;
 pub mod horcmgr;

@@ -64,7 +64,8 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
     let mismatches_only = typed.has("c");
     let cli = typed.has("CLI");
     let mut headed = false;
-    let members = Members { selection, remote: !local_only, guards: false };
+    let members =
+        Members { selection, remote: !local_only, guards: false, devices: columns.device };
     members.each(session, |session, group, member| {
         let out = session.out();
         // The heading waits for the first answer: a failing command leaves standard output empty.
@@ -93,7 +94,7 @@ pub(super) fn show_guards(
     remote: bool,
 ) -> Outcome {
     let mut headed = false;
-    let members = Members { selection, remote, guards: true };
+    let members = Members { selection, remote, guards: true, devices: true };
     members.each(session, |session, group, member| {
         let out = session.out();
         if !headed {

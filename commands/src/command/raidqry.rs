@@ -99,6 +99,7 @@ mod tests {
                 cache_mb: 320_000,
                 ldevs: 1,
                 mirrors: 3,
+                security: protocol::orders::Security::default(),
             })],
         }
     }

@@ -1,13 +1,14 @@
 //! `raidscan`: the LUs of a port and how they are paired (`cci` 2.14).
 
-use model::{CciResult, Code, PortAddress, PortName, Serial, ids::BadWord};
+use model::{CciError, CciResult, Code, PortAddress, PortName, Serial, ids::BadWord};
 use protocol::{
-    horcm::{Reply, Request},
+    horcm::{FoundDisk, Reply, Request},
     orders::ScanFilter,
 };
 
 use crate::{
-    failure::{Outcome, not_there_yet, usage},
+    command::find,
+    failure::{Failure, Outcome, usage},
     pages::onward,
     parse::Typed,
     rows::scan::{self, ScanColumns, Tail},
@@ -30,7 +31,16 @@ pub static SPEC: Spec = Spec {
             "-p <port>[,hgrp]",
             "Specify the port (default CL1-A), and the host group",
         ),
-        Opt::words("pd", 1, 1, "-pd <raw_device>", "Specify the port of a device of this host"),
+        Opt::words("pd", 1, 1, "-pd <raw_device>", "Specify the port of a device of this host")
+            .against(&["p", "pdg"]),
+        Opt::words(
+            "pdg",
+            1,
+            1,
+            "-pdg <raw_device>",
+            "Specify the port and host group of a device of this host",
+        )
+        .against(&["p"]),
         Opt::words("s", 1, 1, "-s <Seq#>", "Specify the storage system"),
         Opt::words("t", 1, 1, "-t <targ>", "Specify the target ID"),
         Opt::words("l", 1, 1, "-l <lun>", "Specify the LU#"),
@@ -45,10 +55,19 @@ pub static SPEC: Spec = Spec {
             "find",
             0,
             2,
-            "-find[g] [inst|verify|sync] [MU#]",
-            "Specify to find the devices read from standard input",
+            "-find[g] [inst|verify|conf|sync[d]] [MU#]",
+            "Specify to find the devices read from standard input; g shows the host groups",
         )
-        .or(&["findg"]),
+        .against(&["findg"]),
+        Opt::words(
+            "findg",
+            0,
+            2,
+            "-findg [inst|verify|conf|sync[d]] [MU#]",
+            "Specify -find with the host groups",
+        )
+        .unlisted(),
+        Opt::words("g", 1, 1, "-g <group>", "Specify the group of -find conf and -find sync"),
         Opt::words(
             "pi",
             1,
@@ -63,37 +82,96 @@ pub static SPEC: Spec = Spec {
 };
 
 fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
-    for option in ["find", "pi", "pd"] {
-        if typed.has(option) {
-            let what = "finding the devices of this host";
-            return Err(not_there_yet(&format!("-{option}"), what).into());
-        }
+    if let Some(option) = typed.last_of(&["find", "findg"]) {
+        return find::run(session, typed, option == "findg");
     }
-    let filter = ScanFilter {
-        port: Some(port(session, typed)?),
+    if typed.has("pi") {
+        let wrong = "-pi names the devices of -find";
+        return Err(usage(session.command, Code::ExReqarg, "-find", wrong).into());
+    }
+    let columns = columns(session, typed)?;
+    let mut filter = ScanFilter {
+        port: None,
         target: word(session, typed, "t")?,
         lun: word(session, typed, "l")?,
     };
-    let serial: Option<Serial> = word(session, typed, "s")?;
-    let columns = columns(session, typed)?;
+    let Some(option) = typed.last_of(&["pd", "pdg"]) else {
+        filter.port = Some(port(session, typed)?);
+        let serial = word(session, typed, "s")?;
+        scan(session, columns, serial, filter)?;
+        return Ok(0);
+    };
+    let device = typed.word(option).unwrap_or_default();
+    let disk = device_of(session, device)?;
+    filter.port = Some(port_of(&disk, option == "pdg")?);
+    scan(session, columns, Some(disk.volume.serial), filter)?;
+    let ldev = disk.volume.ldev.get();
+    let ldev = if columns.hex { format!("{ldev:04X}") } else { format!("{ldev:04}") };
+    writeln!(session.out(), "Specified device is LDEV# {ldev}")?;
+    Ok(0)
+}
+
+/// Prints the LUs that a filter lets through.
+fn scan(
+    session: &mut Session<'_, '_>,
+    columns: ScanColumns,
+    serial: Option<Serial>,
+    filter: ScanFilter,
+) -> Outcome {
+    let devices = columns.tail == Tail::Device;
     let mut from = 0;
     loop {
-        let request = Request::Scan { serial, filter, from };
-        let Reply::Scanned { serial, rows, next } = session.ask(&request)? else {
+        let request = Request::Scan { serial, filter, devices, from };
+        let Reply::Scanned { serial, rows, devices: files, next } = session.ask(&request)? else {
             return Err(session.unexpected().into());
         };
         let out = session.out();
         if from == 0 {
             writeln!(out, "{}", scan::heading(columns))?;
         }
+        let mut files = files.into_iter();
         for row in &rows {
-            scan::write_lu(out, columns, serial, row)?;
+            let device = files.next().flatten();
+            scan::write_lu(out, columns, serial, row, device.as_deref())?;
         }
         match next {
             Some(next) => from = onward(from, next)?,
             None => return Ok(0),
         }
     }
+}
+
+/// The disk behind a device file.
+fn device_of(session: &mut Session<'_, '_>, device: &str) -> Result<FoundDisk, Failure> {
+    let mut found = None;
+    find::each(session, vec![device.to_owned()], false, |_, disk| {
+        found.get_or_insert_with(|| disk.clone());
+        Ok(())
+    })?;
+    found.ok_or_else(|| {
+        let error = CciError::new(Code::ExEnodev)
+            .object(device)
+            .cause("this host has no such disk, or it is no LU of a storage system")
+            .advice("look with raidscan -find");
+        error.into()
+    })
+}
+
+/// The port of a disk, with its host group for `-pdg`.
+fn port_of(disk: &FoundDisk, with_group: bool) -> CciResult<PortAddress> {
+    let port = disk.path.map(|path| path.port).or_else(|| {
+        let port = disk.port?;
+        Some(PortAddress { port, host_group: None })
+    });
+    let port = port.ok_or_else(|| {
+        CciError::new(Code::ExEnodev)
+            .object(disk.device.as_str())
+            .cause(format!("{} does not tell through which port it is seen", disk.volume))
+            .advice("name the port with -p")
+    })?;
+    // Host group 0 is written as none, which would mean all of them.
+    let host_group = with_group.then(|| port.host_group.unwrap_or_default());
+    Ok(PortAddress { host_group, ..port })
 }
 
 /// `-p CL1-A`, `-p CL1-A-1` or `-p CL1-A,1`; CL1-A when nothing was typed, as CCI has it.
@@ -161,6 +239,7 @@ mod tests {
         Reply::Scanned {
             serial: Serial::new(62496).unwrap(),
             rows: vec![row(0, 16), row(1, 18), row(2, 19)],
+            devices: Vec::new(),
             next: None,
         }
     }
@@ -186,13 +265,52 @@ mod tests {
             Request::Scan {
                 serial: Serial::new(62496),
                 filter: filter("CL1-A-3", model::TargetId::new(25), model::Lun::new(1)),
+                devices: false,
                 from: 0
             }
         );
         assert_eq!(
             asked[1],
-            Request::Scan { serial: None, filter: filter("CL1-A", None, None), from: 0 }
+            Request::Scan {
+                serial: None,
+                filter: filter("CL1-A", None, None),
+                devices: false,
+                from: 0
+            }
         );
+    }
+
+    #[test]
+    fn a_device_leads_to_its_port_and_is_named_at_the_end() {
+        let found = |disks| Ok(Reply::Found { disks, next: None });
+        let mut disk = sample::disks()[1].clone();
+        disk.volume = sample::volume(62496, 29);
+        for (line, port, last) in [
+            ("-pd Harddisk1", "CL2-C", "Specified device is LDEV# 0029"),
+            ("-pdg Harddisk1 -fx", "CL2-C-0", "Specified device is LDEV# 001D"),
+        ] {
+            let mut fake = Fake::answering([found(vec![disk.clone()]), Ok(scanned())]);
+            let ran = fake.run("raidscan", line);
+            assert_eq!(ran.output.lines().last(), Some(last), "{}", ran.errors);
+            let Request::Scan { filter, serial, .. } = fake.asked()[1].clone() else { panic!() };
+            let asked = (filter.port.map(|port| port.to_string()), serial);
+            assert_eq!(asked, (Some(port.to_owned()), Serial::new(62496)), "{line}");
+        }
+        let ran = Fake::answering([found(Vec::new())]).run("raidscan", "-pd /dev/null");
+        assert_eq!((ran.code, ran.output.as_str()), (246, ""));
+    }
+
+    #[test]
+    fn device_files_are_asked_for_and_shown_where_known() {
+        let mut scanned = scanned();
+        if let Reply::Scanned { devices, .. } = &mut scanned {
+            *devices = vec![None, Some("Harddisk1".to_owned()), Some("Harddisk2".to_owned())];
+        }
+        let mut fake = Fake::answering([Ok(scanned)]);
+        let ran = fake.run("raidscan", "-p CL2-C -fd");
+        assert!(matches!(fake.asked()[0], Request::Scan { devices: true, .. }));
+        let last: Vec<_> = ran.output.lines().map(|row| row.rsplit(',').next().unwrap()).collect();
+        assert_eq!(last, ["Device_File", "Unknown", "Harddisk1", "Harddisk2"]);
     }
 
     #[test]
@@ -204,10 +322,9 @@ mod tests {
             ("-l 99999", 253),
             ("-s 12x", 253),
             ("-m 5000", 220),
-            ("-find", 210),
-            ("-find verify 0", 210),
-            ("-pi $Phys -find", 210),
-            ("-pd /dev/sdb", 210),
+            ("-pi $Phys", 254),
+            ("-pd /dev/sdb -p CL1-A", 248),
+            ("-pd /dev/sdb -pdg /dev/sdb", 248),
         ] {
             let ran = Fake::answering([Ok(scanned())]).run("raidscan", line);
             assert_eq!((ran.code, ran.output.as_str()), (code, ""), "{line}");

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use model::{LdevId, Mode, PairStatus, Role};
-use protocol::orders::EndStatus;
+use protocol::{horcm::Row, orders::EndStatus};
 
 /// What `pairdisplay -f..` asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -99,6 +99,20 @@ fn mark(end: &EndStatus) -> char {
 #[must_use]
 pub fn ldev(number: LdevId, hex: bool) -> String {
     if hex { format!("{:x}", number.get()) } else { number.to_string() }
+}
+
+/// What stands for everything about a volume that its host may not use (`cci` 6.2).
+pub const HIDDEN: &str = "****";
+
+/// The serial number of a row's volume, its LDEV and its device file, as far as they may be seen.
+#[must_use]
+pub fn volume(row: &Row, hex: bool) -> (String, String, &str) {
+    if row.permitted {
+        let device = row.device.as_deref().unwrap_or("Unknown");
+        (row.volume.serial.to_string(), ldev(row.volume.ldev, hex), device)
+    } else {
+        (HIDDEN.to_owned(), HIDDEN.to_owned(), HIDDEN)
+    }
 }
 
 /// A value, or dashes.

@@ -8,7 +8,7 @@ use protocol::{
     orders::GuardState,
 };
 
-use super::cells::{RowSide, ldev};
+use super::cells::{RowSide, volume};
 
 /// How `raidvchkdsp -f..` shows a volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,14 +37,8 @@ pub fn write_row(
         RowSide::Remote => member.remote.as_ref(),
     };
     let Some(row) = row else { return Ok(()) };
-    let device = row.device.as_deref().unwrap_or("Unknown");
-    let number = ldev(row.volume.ldev, columns.hex);
-    write!(
-        out,
-        "{group:<7} {:<13} {device:<13} {:>6} {number:>7}  ",
-        member.name,
-        row.volume.serial.get(),
-    )?;
+    let (serial, number, device) = volume(row, columns.hex);
+    write!(out, "{group:<7} {:<13} {device:<13} {serial:>6} {number:>7}  ", member.name)?;
     match row.guard {
         None => writeln!(out, "- - - - -   - - - - -        -"),
         Some(state) => writeln!(
@@ -107,6 +101,18 @@ mod tests {
         let state = GuardState { guard: Guard::of(GuardType::Inv), retention_days: 0 };
         let sample = "vg01 oradb2 c4t0d3 2332 3 D D D D E E E E E E 0";
         assert_eq!(words(&row(Some(state))), words(sample));
+    }
+
+    #[test]
+    fn a_volume_that_the_host_may_not_use_is_hidden() {
+        let mut member = sample::alone();
+        member.local = sample::hidden(member.local);
+        let mut out = Vec::new();
+        let group = "vg01".parse().unwrap();
+        write_row(&mut out, GuardColumns::default(), &group, &member, RowSide::Local).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(words(&text)[..6], ["vg01", "pair1", "****", "****", "****", "-"]);
+        assert_eq!(words(&text).len(), 16);
     }
 
     #[test]

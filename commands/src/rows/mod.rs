@@ -12,11 +12,14 @@
 //! | [`drives`] | `-x drivescan` and its like |
 //! | [`guards`] | `raidvchkdsp -v gflag` |
 //! | [`scan`] | `raidscan` |
+//! | [`found`], [`conf`] | `raidscan -find` |
 //! | [`units`] | `raidqry` |
 
 pub mod cells;
+pub mod conf;
 pub mod disks;
 pub mod drives;
+pub mod found;
 pub mod guards;
 pub mod pairs;
 pub mod pairs_cli;

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use model::{GroupName, LuPath, Mode};
 use protocol::horcm::{Member, Row};
 
-use super::cells::{Cells, Columns, RowSide, ldev, or_dashes};
+use super::cells::{Cells, Columns, HIDDEN, RowSide, ldev, or_dashes, volume};
 
 /// The heading, without line end.
 #[must_use]
@@ -52,7 +52,8 @@ pub fn write_member(
         let name = format!("{}({})", member.name, side.letter());
         write_place(out, columns, &name, row)?;
         write_volume(out, columns, row)?;
-        write_pair(out, columns, &Cells::of(row.status.as_ref(), columns))?;
+        let missing = if row.permitted { "----" } else { HIDDEN };
+        write_pair(out, columns, &Cells::of(row.status.as_ref(), columns), missing)?;
     }
     Ok(())
 }
@@ -60,7 +61,7 @@ pub fn write_member(
 /// Volume name and where it is.
 fn write_place(out: &mut dyn Write, columns: Columns, name: &str, row: &Row) -> io::Result<()> {
     if columns.device {
-        let device = row.device.as_deref().unwrap_or("Unknown");
+        let (_, _, device) = volume(row, columns.hex);
         return write!(out, "{name:<12} {device:<14} ");
     }
     let (port, target, lun) = path(row.path.as_ref());
@@ -88,8 +89,7 @@ pub(super) fn path(path: Option<&LuPath>) -> (String, String, String) {
 
 /// Serial number and LDEV.
 fn write_volume(out: &mut dyn Write, columns: Columns, row: &Row) -> io::Result<()> {
-    let serial = row.volume.serial;
-    let number = ldev(row.volume.ldev, columns.hex);
+    let (serial, number, _) = volume(row, columns.hex);
     if columns.hex {
         write!(out, "{serial} {:>6}", number + ".")
     } else if is_seeds(columns) {
@@ -99,10 +99,16 @@ fn write_volume(out: &mut dyn Write, columns: Columns, row: &Row) -> io::Result<
     }
 }
 
-/// From `P/S` on.
-fn write_pair(out: &mut dyn Write, columns: Columns, cells: &Cells) -> io::Result<()> {
-    let role = cells.role.unwrap_or("----");
-    let status = cells.status.unwrap_or("----");
+/// From `P/S` on; `missing` stands for role and status where they are not known.
+fn write_pair(
+    out: &mut dyn Write,
+    columns: Columns,
+    cells: &Cells,
+    missing: &str,
+) -> io::Result<()> {
+    let role = cells.role.unwrap_or(missing);
+    // A simplex volume has no status, whoever may see it.
+    let status = cells.status.unwrap_or(if cells.role.is_some() { "----" } else { missing });
     let third = if columns.percent {
         or_dashes(cells.percent, "-----")
     } else {
@@ -242,6 +248,23 @@ devgroup1 pair1(L) (CL1-A, 0, 1) 54321   1..SMPL ---- ------,----- ----  -
         assert!(shown(ratio, "snap", std::slice::from_ref(&member)).contains("PFUS"));
         let plain = shown(LOCAL_COPY, "snap", &[member]);
         assert!(plain.contains("PSUS") && !plain.contains("PFUS"));
+    }
+
+    #[test]
+    fn a_volume_that_the_host_may_not_use_is_hidden() {
+        let mut member = sample::noread_pair();
+        if let Some(remote) = &mut member.remote {
+            *remote = sample::hidden(remote.clone());
+        }
+        let text = shown(LOCAL_COPY, "snap", std::slice::from_ref(&member));
+        assert!(
+            text.ends_with("snapdev1(R) (CL2-C ,25, 1-2)**** ****..****  ****,----- ---- -\n"),
+            "{text}"
+        );
+        member.local = sample::hidden(member.local);
+        let columns = Columns { device: true, ..LOCAL_COPY };
+        let text = shown(columns, "snap", &[member]);
+        assert!(text.contains("snapdev1(L)  ****           **** ****..****  ****"), "{text}");
     }
 
     #[test]

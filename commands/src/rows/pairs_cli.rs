@@ -6,7 +6,7 @@ use model::{GroupName, Mode};
 use protocol::horcm::{Member, Row};
 
 use super::{
-    cells::{Cells, Columns, RowSide, ldev, or_dashes},
+    cells::{Cells, Columns, HIDDEN, RowSide, ldev, or_dashes, volume},
     pairs::path,
 };
 
@@ -50,10 +50,10 @@ pub fn write_member(
         let Some(row) = row else { continue };
         write!(out, "{group:<7} {:<13} {:<3} ", member.name, side.letter())?;
         write_place(out, columns, row)?;
-        let number = ldev(row.volume.ldev, columns.hex);
-        let serial = row.volume.serial.get();
+        let (serial, number, _) = volume(row, columns.hex);
         write!(out, " {serial:<10} {number:>5} ")?;
-        write_pair(out, columns, &Cells::of(row.status.as_ref(), columns))?;
+        let missing = if row.permitted { "-" } else { HIDDEN };
+        write_pair(out, columns, &Cells::of(row.status.as_ref(), columns), missing)?;
     }
     Ok(())
 }
@@ -61,7 +61,7 @@ pub fn write_member(
 fn write_place(out: &mut dyn Write, columns: Columns, row: &Row) -> io::Result<()> {
     let mu = row.mu.get();
     if columns.device {
-        let device = row.device.as_deref().unwrap_or("Unknown");
+        let (_, _, device) = volume(row, columns.hex);
         return match columns.mode {
             Mode::Homrcf => write!(out, "{device:<14} {mu:<2}"),
             Mode::Horc => write!(out, "{device:<14}"),
@@ -74,9 +74,14 @@ fn write_place(out: &mut dyn Write, columns: Columns, row: &Row) -> io::Result<(
     }
 }
 
-fn write_pair(out: &mut dyn Write, columns: Columns, cells: &Cells) -> io::Result<()> {
-    let role = cells.role.unwrap_or("-");
-    let status = cells.status.unwrap_or("-");
+fn write_pair(
+    out: &mut dyn Write,
+    columns: Columns,
+    cells: &Cells,
+    missing: &str,
+) -> io::Result<()> {
+    let role = cells.role.unwrap_or(missing);
+    let status = cells.status.unwrap_or(if cells.role.is_some() { "-" } else { missing });
     write!(out, "{role:<5} ")?;
     match columns.mode {
         Mode::Homrcf => write!(out, "{status:<7} ")?,

@@ -2,7 +2,7 @@
 
 use model::{LdevId, LuPath, Lun, MuNumber, PairEnd, PairStatus, Role, Serial, TargetId, VolumeId};
 use protocol::{
-    horcm::{Member, Row},
+    horcm::{FoundDisk, Holder, Member, Row},
     orders::EndStatus,
 };
 
@@ -27,9 +27,15 @@ pub(crate) fn row(path: LuPath, volume: VolumeId, mu: u32) -> Row {
         volume,
         mu: MuNumber::new(mu).unwrap(),
         device: None,
+        permitted: true,
         status: Some(EndStatus::SMPL),
         guard: None,
     }
+}
+
+/// A row of a volume that its host may not use.
+pub(crate) fn hidden(row: Row) -> Row {
+    Row { device: None, permitted: false, status: None, guard: None, ..row }
 }
 
 /// Pairs a row with a volume.
@@ -56,6 +62,42 @@ pub(crate) fn paired(
 
 fn member(name: &str, local: Row, remote: Option<Row>) -> Member {
     Member { name: name.parse().unwrap(), local, remote }
+}
+
+/// A disk of unit 0.
+pub(crate) fn disk(device: &str, volume: VolumeId, path: LuPath, product: &str) -> FoundDisk {
+    FoundDisk {
+        device: device.to_owned(),
+        unit: Some(0),
+        volume,
+        port: Some(path.port.port),
+        path: Some(path),
+        product: product.to_owned(),
+        registered: false,
+        holders: Vec::new(),
+    }
+}
+
+/// The disks of the seed's host.
+pub(crate) fn disks() -> Vec<FoundDisk> {
+    [(0, 16, "OPEN-3-CM"), (1, 18, "OPEN-3"), (2, 19, "OPEN-3")]
+        .into_iter()
+        .map(|(lun, ldev, product)| {
+            let path = path("CL2-C", 25, lun);
+            disk(&format!("Harddisk{lun}"), volume(62496, ldev), path, product)
+        })
+        .collect()
+}
+
+/// Two volumes that a disk may be at once, MU# 2 and MU# 0.
+pub(crate) fn holders() -> Vec<Holder> {
+    [("snap", "snapdev1", 2), ("other", "dev", 0)]
+        .map(|(group, name, mu)| Holder {
+            group: group.parse().unwrap(),
+            name: name.parse().unwrap(),
+            mu: MuNumber::new(mu).unwrap(),
+        })
+        .to_vec()
 }
 
 /// The seed's volume, seen from instance 51, before `paircreate`.

@@ -67,7 +67,7 @@ pub fn heading(columns: ScanColumns) -> String {
     format!("PORT# /ALPA/C,TID#,{lu}.Num(LDEV#....)...P/S, {status},{tail}")
 }
 
-/// Writes the rows of one LU.
+/// Writes the rows of one LU. `device` is its device file on this host.
 ///
 /// # Errors
 /// When the output does not take it.
@@ -76,27 +76,40 @@ pub fn write_lu(
     columns: ScanColumns,
     serial: model::Serial,
     row: &ScanRow,
+    device: Option<&str>,
 ) -> io::Result<()> {
+    let write_row = |out: &mut dyn Write, mu, end: &EndStatus| {
+        let lu = Lu { serial, row, device };
+        write_row(out, columns, lu, mu, end)
+    };
     if columns.mode == Mode::Horc {
         // Remote pairs are not there yet: every volume is simplex to HORC.
-        return write_row(out, columns, serial, row, None, &EndStatus::SMPL);
+        return write_row(out, None, &EndStatus::SMPL);
     }
     for (mu, end) in row.mirrors.iter().enumerate() {
         if columns.mirror.is_none_or(|only| usize::from(only.get()) == mu) {
-            write_row(out, columns, serial, row, Some(mu), end)?;
+            write_row(out, Some(mu), end)?;
         }
     }
     Ok(())
 }
 
+/// An LU as its rows show it.
+#[derive(Clone, Copy)]
+struct Lu<'a> {
+    serial: model::Serial,
+    row: &'a ScanRow,
+    device: Option<&'a str>,
+}
+
 fn write_row(
     out: &mut dyn Write,
     columns: ScanColumns,
-    serial: model::Serial,
-    row: &ScanRow,
+    lu: Lu<'_>,
     mu: Option<usize>,
     end: &EndStatus,
 ) -> io::Result<()> {
+    let Lu { serial, row, device } = lu;
     let view = Columns { mode: columns.mode, hex: columns.hex, ..Columns::default() };
     let cells = Cells::of(Some(end), view);
     let number = ldev(row.ldev, columns.hex);
@@ -121,7 +134,7 @@ fn write_row(
         let partner_serial = or_dashes(cells.partner_serial, "-");
         return match columns.tail {
             Tail::Partner => writeln!(out, " {partner_serial:<10} {partner:>7}"),
-            tail => writeln!(out, " {}", last(tail, row)),
+            tail => writeln!(out, " {}", last(tail, row, device)),
         };
     }
     let status = cells.status.unwrap_or("----");
@@ -141,15 +154,16 @@ fn write_row(
             let serial = or_dashes(cells.partner_serial, "-----");
             writeln!(out, "{serial:>5} {:>5}", or_dashes(partner, "-----"))
         }
-        tail => writeln!(out, "{}", last(tail, row)),
+        tail => writeln!(out, "{}", last(tail, row, device)),
     }
 }
 
 /// The last column of the views that do not show the partner's serial.
-fn last(tail: Tail, row: &ScanRow) -> String {
+fn last(tail: Tail, row: &ScanRow, device: Option<&str>) -> String {
     match tail {
         Tail::VolumeType => volume_type(row.emulation, row.command_device),
-        Tail::Partner | Tail::Wwn | Tail::Device => "Unknown".to_owned(),
+        Tail::Device => device.unwrap_or("Unknown").to_owned(),
+        Tail::Partner | Tail::Wwn => "Unknown".to_owned(),
     }
 }
 
@@ -187,7 +201,7 @@ mod tests {
     fn shown(columns: ScanColumns, row: &ScanRow) -> Vec<String> {
         let mut out = format!("{}\n", heading(columns)).into_bytes();
         let serial = sample::volume(62496, 0).serial;
-        write_lu(&mut out, columns, serial, row).unwrap();
+        write_lu(&mut out, columns, serial, row, None).unwrap();
         let text = String::from_utf8(out).unwrap();
         text.lines().map(str::to_owned).collect()
     }

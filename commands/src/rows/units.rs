@@ -74,6 +74,7 @@ mod tests {
             cache_mb: 320_000,
             ldevs: 0,
             mirrors: 3,
+            security: protocol::orders::Security::default(),
         };
         let mut out = format!("{HEADING}\n").into_bytes();
         write_unit(&mut out, 0, "---", "localhost", "01-35-03-08", Some(&identity)).unwrap();

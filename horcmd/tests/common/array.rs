@@ -18,7 +18,7 @@ use protocol::{
     Endpoint, KeyRing, RequestId, codec,
     orders::{
         EndStatus, GuardState, Identity, LdevInfo, LocalEnd, Order, OrderAnswer, OrderError,
-        PairChange, PairTarget, Reply, ScanRow,
+        PairChange, PairTarget, Reply, ScanRow, Security,
     },
 };
 use tokio::sync::oneshot;
@@ -36,6 +36,8 @@ pub struct State {
     pub orders: Vec<(RequestId, Order)>,
     /// The changes carried out, each once, with their answers.
     pub executed: HashMap<RequestId, OrderAnswer>,
+    /// The attributes of its command device.
+    pub security: Security,
     /// Refuse the next change so.
     pub refuse: Option<OrderError>,
     /// Carry out the next change and never say so: the command device dies in the middle.
@@ -185,11 +187,16 @@ impl State {
                 cache_mb: 1024,
                 ldevs: u32::try_from(self.ldevs.len()).unwrap(),
                 mirrors: 3,
+                security: self.security,
             })),
             Order::Locate(paths) => {
                 let by_path: HashMap<LuPath, LdevId> =
                     self.ldevs.iter().filter_map(|(ldev, path)| Some(((*path)?, *ldev))).collect();
                 Ok(Reply::Located(paths.iter().map(|p| by_path.get(p).copied()).collect()))
+            }
+            Order::Trace(seen) => {
+                let path = |ldev: &LdevId| self.ldevs.get(ldev).copied().flatten();
+                Ok(Reply::Traced(seen.iter().map(|seen| path(&seen.ldev)).collect()))
             }
             Order::Describe(ldevs) => {
                 let info = |path: &Option<LuPath>| LdevInfo {

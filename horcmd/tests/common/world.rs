@@ -146,7 +146,8 @@ impl Daemon {
         let (mut all, mut error, mut from) = (Vec::new(), None, 0);
         loop {
             let selection = selection.clone();
-            let request = Request::Members { selection, remote, guards: false, from };
+            let request =
+                Request::Members { selection, remote, guards: false, devices: true, from };
             match self.ask(&request)? {
                 Reply::Members { members, next, remote_error, .. } => {
                     all.extend(members);

@@ -1,0 +1,229 @@
+//! Which disks of this host are LUs of the storage systems (`raidscan -find`).
+//!
+//! The daemon looks, not the command: so what a disk is said to be is what the disk says, and a
+//! command needs no right to open it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use model::{CciError, Code, GroupName, LuPath, PortAddress, VolumeId};
+use protocol::{
+    codec,
+    horcm::{Answer, FoundDisk, Holder, Reply, Selection, Target},
+    orders::Sighting,
+};
+use scsi::disks::{Host, HostDisk, Identity, names};
+
+use crate::{batch, daemon::Daemon, selection, sync};
+
+/// What a page of disks needs beside them.
+const AROUND: usize = 24;
+
+/// The disks of the last question whose pages are not all told yet.
+#[derive(Debug, Default)]
+pub struct Pages(Mutex<Option<(Vec<String>, Arc<Vec<FoundDisk>>)>>);
+
+impl Pages {
+    /// The rest of an answer; anything else begins anew.
+    fn continued(&self, names: &[String], from: u32) -> Option<Arc<Vec<FoundDisk>>> {
+        let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (asked, disks) = slot.as_ref()?;
+        (from > 0 && asked == names).then(|| Arc::clone(disks))
+    }
+
+    fn keep(&self, names: &[String], disks: &Arc<Vec<FoundDisk>>, more: bool) {
+        let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if more {
+            *slot = Some((names.to_vec(), Arc::clone(disks)));
+        } else if slot.as_ref().is_some_and(|(asked, _)| asked == names) {
+            *slot = None;
+        }
+    }
+}
+
+/// Answers `Find`: the disks from the `from`th on that fit.
+///
+/// # Errors
+/// EX_ENODEV when no disk can be looked for.
+pub async fn find(
+    daemon: &Daemon,
+    names: &[String],
+    holders: bool,
+    from: u32,
+    room: usize,
+) -> Answer {
+    let (disks, next) = page(daemon, names, holders, from, room).await?;
+    Ok(Reply::Found { disks, next })
+}
+
+/// Answers `Sync`: has the disks of a page write what they hold back, and tells which did.
+///
+/// # Errors
+/// EX_ENOGRP; EX_ENODEV when no disk can be looked for.
+pub async fn sync(
+    daemon: &Daemon,
+    names: &[String],
+    group: Option<&GroupName>,
+    from: u32,
+    room: usize,
+) -> Answer {
+    if let Some(group) = group {
+        daemon.catalog.group(group)?;
+    }
+    let (mut disks, next) = page(daemon, names, group.is_some(), from, room).await?;
+    if let Some(group) = group {
+        disks.retain(|disk| disk.holders.iter().any(|holder| holder.group == *group));
+    }
+    let done = sync::all(&daemon.disks, disks.iter().map(|disk| disk.device.as_str())).await;
+    let mut done = done.into_iter();
+    disks.retain(|_| done.next().unwrap_or(false));
+    Ok(Reply::Found { disks, next })
+}
+
+/// The disks from the `from`th on that fit, at least one, and where the next page begins.
+async fn page(
+    daemon: &Daemon,
+    names: &[String],
+    holders: bool,
+    from: u32,
+    room: usize,
+) -> Result<(Vec<FoundDisk>, Option<u32>), CciError> {
+    daemon.devices.settled().await;
+    let all = match daemon.pages.continued(names, from) {
+        Some(all) => all,
+        None => Arc::new(look(daemon, names).await?),
+    };
+    let start = usize::try_from(from).unwrap_or(usize::MAX);
+    let rest = all.get(start..).unwrap_or_default();
+    // A holder belongs to one disk mostly; looking for all at once is one pass.
+    let held = if holders { held(daemon, rest) } else { HashMap::new() };
+    let mut left = room.saturating_sub(AROUND);
+    let mut page = Vec::new();
+    for disk in rest {
+        let holders = held.get(&disk.volume).cloned().unwrap_or_default();
+        let disk = FoundDisk { holders, ..disk.clone() };
+        let size = codec::encode(&disk).len();
+        if size > left && !page.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(size);
+        page.push(disk);
+    }
+    let end = start.saturating_add(page.len());
+    let next = u32::try_from(end).ok().filter(|_| end < all.len());
+    daemon.pages.keep(names, &all, next.is_some());
+    Ok((page, next))
+}
+
+/// The volumes of the configuration that disks are.
+fn held(daemon: &Daemon, disks: &[FoundDisk]) -> HashMap<VolumeId, Vec<Holder>> {
+    let mut held: HashMap<_, _> = disks.iter().map(|disk| (disk.volume, Vec::new())).collect();
+    for (group, member) in daemon.catalog.members() {
+        let holders = member.volume().and_then(|volume| held.get_mut(&volume));
+        if let Some(holders) = holders {
+            let (group, name) = (group.name.clone(), member.name.clone());
+            holders.push(Holder { group, name, mu: member.mu() });
+        }
+    }
+    held
+}
+
+/// Every LU of a storage system that these names stand for, in their order.
+///
+/// # Errors
+/// EX_ENODEV when no disk can be looked for.
+pub async fn look(daemon: &Daemon, names: &[String]) -> Result<Vec<FoundDisk>, CciError> {
+    let names: Vec<_> = names.iter().flat_map(|word| names::expand(word)).collect();
+    let host = Host::of_file(daemon.disks.file()).map_err(|error| unlooked(error.to_string()))?;
+    // Reading what the kernel knows of thousands of disks takes time that requests do not have.
+    let runtime = tokio::runtime::Handle::current();
+    let looked = tokio::task::spawn_blocking(move || runtime.block_on(host.named(&names)));
+    let found = looked.await.map_err(|error| unlooked(error.to_string()))?;
+    let faults: Vec<_> =
+        found.faults.iter().map(|(at, why)| format!("portal {at}: {why}")).collect();
+    for fault in &faults {
+        log::warn!("{}: {fault}", daemon.disks.file().display());
+    }
+    let mut disks: Vec<_> = found.disks.into_iter().filter_map(|disk| lu(daemon, disk)).collect();
+    if disks.is_empty() && !faults.is_empty() {
+        return Err(unlooked(faults.join("; ")));
+    }
+    trace(daemon, &mut disks).await;
+    Ok(disks.into_iter().map(|(disk, _)| disk).collect())
+}
+
+fn unlooked(reason: String) -> CciError {
+    CciError::new(Code::ExEnodev)
+        .object("the disks of this host")
+        .cause(reason)
+        .advice("correct horcm.hba, or start the storage system")
+}
+
+/// A disk that is an LU, and where the host sees it.
+fn lu(daemon: &Daemon, disk: HostDisk) -> Option<(FoundDisk, Option<u64>)> {
+    let Identity { serial, ldev, port, place, .. } = disk.identity?;
+    let volume = VolumeId { serial, ldev };
+    let path = port.zip(place.target.zip(place.lun)).map(|(port, (target, lun))| {
+        let host_group = place.host_group.filter(|group| *group != 0);
+        LuPath { port: PortAddress { port, host_group }, target, lun }
+    });
+    let registered = daemon.devices.volume_of(&disk.device_file) == Some(volume);
+    let found = FoundDisk {
+        device: disk.device_file,
+        unit: daemon.units.id_of(serial),
+        volume,
+        port,
+        path,
+        product: disk.inquiry.map(|inquiry| inquiry.product).unwrap_or_default(),
+        registered,
+        holders: Vec::new(),
+    };
+    Some((found, disk.lun))
+}
+
+/// Asks the storage systems for the paths that the disks themselves did not tell.
+async fn trace(daemon: &Daemon, disks: &mut [(FoundDisk, Option<u64>)]) {
+    for unit in daemon.units.all() {
+        let Some(serial) = unit.serial() else { continue };
+        let open = |(disk, lun): &(FoundDisk, Option<u64>)| {
+            let port = disk.port.filter(|_| disk.path.is_none() && disk.volume.serial == serial)?;
+            let lun = lun.and_then(|lun| u16::try_from(lun).ok()).unwrap_or_default();
+            Some(Sighting { ldev: disk.volume.ldev, port, lun })
+        };
+        let (places, seen): (Vec<_>, Vec<_>) =
+            disks.iter().enumerate().filter_map(|(n, disk)| Some((n, open(disk)?))).unzip();
+        if seen.is_empty() {
+            continue;
+        }
+        match batch::trace(unit, seen).await {
+            Ok(paths) => {
+                for (place, path) in places.into_iter().zip(paths) {
+                    disks[place].0.path = path;
+                }
+            }
+            // Where the disks are is still shown, as far as they tell it themselves.
+            Err(refused) => log::warn!("paths of disks are unknown: {}", refused.error),
+        }
+    }
+}
+
+/// A selection that names no device file: the LDEV that the file is instead.
+///
+/// # Errors
+/// EX_ENODEV for what is no LU of a storage system.
+pub async fn selection(daemon: &Daemon, selection: Selection) -> Result<Selection, CciError> {
+    let Target::Device { path, mu, whole_group } = selection.target else {
+        return Ok(selection);
+    };
+    daemon.devices.settled().await;
+    let volume = match daemon.devices.volume_of(&path) {
+        Some(volume) => volume,
+        None => {
+            let disks = look(daemon, std::slice::from_ref(&path)).await?;
+            disks.first().ok_or_else(|| selection::no_device(&path))?.volume
+        }
+    };
+    Ok(Selection { target: Target::Ldev { volume, mu, whole_group }, ..selection })
+}
