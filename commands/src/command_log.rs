@@ -149,6 +149,12 @@ fn append(directory: &Path, host: &str, entry: &str, size_kb: u64) -> std::io::R
     OpenOptions::new().create(true).append(true).open(log)?.write_all(entry.as_bytes())
 }
 
+/// A moment in UTC as `ctime` writes it; seconds since 1970.
+#[must_use]
+pub fn ctime(seconds: u64) -> String {
+    Date::at(seconds).ctime()
+}
+
 /// A moment in UTC.
 struct Date {
     year: u64,

@@ -59,20 +59,27 @@ pub fn program(home: &Home) -> io::Result<PathBuf> {
     })
 }
 
-/// A command that runs the daemon of an instance, in this environment. `lone` is false when
-/// several instances are started at once: what names the files of one instance is then left out.
+/// An environment variable of a daemon that differs from that of the command: what it is, or that
+/// it is left out.
+pub type Variable = (&'static str, Option<PathBuf>);
+
+/// What names the files of one instance, left out where several are started at once.
+pub const OF_ONE: &[Variable] = &[("HORCM_CONF", None), ("HORCM_LOG", None), ("HORCM_LOGS", None)];
+
+/// A command that runs the daemon of an instance, in this environment but for `variables`.
 #[must_use]
-pub fn command(program: &Path, home: &Home, instance: Instance, lone: bool) -> Command {
+pub fn command(program: &Path, home: &Home, instance: Instance, variables: &[Variable]) -> Command {
     let mut command = Command::new(program);
     command.env("HORCMROOT", home.root());
     match instance.number() {
         Some(number) => command.env("HORCMINST", number.to_string()),
         None => command.env_remove("HORCMINST"),
     };
-    if !lone {
-        for name in ["HORCM_CONF", "HORCM_LOG", "HORCM_LOGS"] {
-            command.env_remove(name);
-        }
+    for (name, value) in variables {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
     }
     #[cfg(unix)]
     std::os::unix::process::CommandExt::arg0(&mut command, instance.process_title());
@@ -83,12 +90,16 @@ pub fn command(program: &Path, home: &Home, instance: Instance, lone: bool) -> C
 ///
 /// # Errors
 /// When the process or its start-up log cannot be made.
-pub fn launch(world: &World<'_>, instance: Instance, lone: bool) -> io::Result<Started> {
+pub fn launch(
+    world: &World<'_>,
+    instance: Instance,
+    variables: &[Variable],
+) -> io::Result<Started> {
     let home = &world.home;
     let log = home.log_dir(instance).join(format!("horcmstart_{}.log", host_name()));
     fs::create_dir_all(home.log_dir(instance)).map_err(|error| named(&log, &error))?;
     let output = File::create(&log).map_err(|error| named(&log, &error))?;
-    let mut command = command(&program(home)?, home, instance, lone);
+    let mut command = command(&program(home)?, home, instance, variables);
     command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
     detach(&mut command);
     let mut child = command.spawn()?;

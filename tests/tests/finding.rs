@@ -145,3 +145,53 @@ fn in_protection_mode_a_host_uses_its_registered_volumes_only() {
     lab.write(PVOL, 0, b"a host").ok();
     lab.cci(51, "pairsplit -g snap -S").ok();
 }
+
+#[test]
+fn mkconf_makes_a_configuration_that_the_instance_starts_with() {
+    let lab = lab();
+    let folder = lab.path("made");
+    std::fs::create_dir(&folder).unwrap();
+    let mkconf = |line: &str| {
+        let mut command = lab.command("mkconf.sh");
+        command.args(line.split_whitespace()).current_dir(&folder);
+        lab::run::run(command, format!("mkconf.sh {line}"), b"", std::time::Duration::from_secs(60))
+    };
+    let made = mkconf("-g ORA -i 9 -m 1 -s 52339 $Phys");
+    let lines: Vec<_> = made.ok().lines().collect();
+    assert_eq!(
+        lines[..5],
+        [
+            "starting HORCM inst 9",
+            "HORCM inst 9 starts successfully.",
+            "HORCM Shutdown inst 9 !!!",
+            "A CONFIG file was successfully completed.",
+            "starting HORCM inst 9",
+        ]
+    );
+    assert!(lines[6].starts_with("DEVICE_FILE "), "{made}");
+    assert!(lines[8].split_whitespace().take(4).eq(["Harddisk1", "ORA", "ORA_000", "CL2-C"]));
+    let (folder_shown, last) = (folder.display(), lines[lines.len() - 1]);
+    assert_eq!(
+        last,
+        format!(
+            "Please check '{folder_shown}/horcm9.conf','{folder_shown}/log9/curlog/horcm_*.log', \
+             and modify 'ip_address & service'."
+        )
+    );
+    let text = std::fs::read_to_string(folder.join("horcm9.conf")).unwrap();
+    assert!(text.contains("\n\\\\.\\PhysicalDrive0\n"), "{text}");
+    assert!(text.contains("# ERROR [CMDDEV] Harddisk0") && text.contains("# ERROR [LDEV LINK]"));
+    let config = confparse::parse(&text).config.expect("a good configuration");
+    assert_eq!(config.volumes.len(), 3);
+
+    // A second group is added to what is there; nothing is overwritten.
+    mkconf("-g ORA -i 9 $Phys").fails(Code::ExEacces);
+    mkconf("-gg MORE -i 9 -a hd3").ok();
+    let text = std::fs::read_to_string(folder.join("horcm9.conf")).unwrap();
+    let config = confparse::parse(&text).config.expect("a good configuration");
+    assert_eq!(config.volumes.len(), 4);
+    assert_eq!(config.volumes[3].name.as_str(), "MORE_000");
+    mkconf("-gg MORE -i 8 -a hd3").fails(Code::ExEnoent);
+    mkconf("-g ORA -i 8 hd0").fails(Code::ExEnodev);
+    assert!(!folder.join("horcm8.conf").exists());
+}

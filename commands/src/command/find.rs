@@ -91,12 +91,20 @@ fn default_group(session: &Session<'_, '_>) -> CciResult<GroupName> {
 
 /// The words of `-pi`, else those of standard input.
 fn names(session: &mut Session<'_, '_>, typed: &Typed) -> CciResult<Vec<String>> {
-    if let Some(words) = typed.words("pi") {
-        return Ok(split(&words.join("\n")));
+    match typed.words("pi") {
+        Some(words) => Ok(split(&words.join("\n"))),
+        None => standard_input(session),
     }
+}
+
+/// The names in the device list on standard input.
+///
+/// # Errors
+/// EX_REQARG at the prompt, whose input it is; EX_ERANGE for more than 4 MiB.
+pub(super) fn standard_input(session: &mut Session<'_, '_>) -> CciResult<Vec<String>> {
     let Some(input) = session.world.input.take() else {
         let wrong = "standard input is the prompt's; the devices must be named";
-        return Err(usage(session.command, Code::ExReqarg, "-pi <strings>", wrong));
+        return Err(usage(session.command, Code::ExReqarg, "the devices", wrong));
     };
     let mut text = Vec::new();
     let read = input.take(MOST_INPUT + 1).read_to_end(&mut text);

@@ -35,7 +35,7 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
     }
     let home = &session.world.home;
     let ended = program(home).and_then(|program| {
-        let mut daemon = command(&program, home, instance, true);
+        let mut daemon = command(&program, home, instance, &[]);
         become_it(&mut daemon)
     });
     ended.map_err(|error| {

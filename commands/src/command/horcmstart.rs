@@ -4,7 +4,7 @@ use model::{CciResult, Instance};
 
 use crate::{
     failure::Outcome,
-    launch::{Started, launch},
+    launch::{OF_ONE, Started, Variable, launch},
     lifecycle::is_running,
     parse::Typed,
     scope,
@@ -36,7 +36,8 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
     let instances = instances(session, typed)?;
     let mut code = 0;
     for instance in &instances {
-        code = code.max(start(session, *instance, instances.len() == 1)?);
+        let variables = if instances.len() == 1 { &[] } else { OF_ONE };
+        code = code.max(start(session, *instance, variables)?);
     }
     Ok(code)
 }
@@ -58,7 +59,12 @@ pub(super) fn horcm(instance: Instance) -> String {
     }
 }
 
-fn start(session: &mut Session<'_, '_>, instance: Instance, lone: bool) -> Outcome {
+/// Starts one and says so; the code is 0, or 1 when it ran before, or 3.
+pub(super) fn start(
+    session: &mut Session<'_, '_>,
+    instance: Instance,
+    variables: &[Variable],
+) -> Outcome {
     let horcm = horcm(instance);
     writeln!(session.out(), "starting {horcm}")?;
     // The line must stand while the daemon starts.
@@ -66,7 +72,7 @@ fn start(session: &mut Session<'_, '_>, instance: Instance, lone: bool) -> Outco
     let started = if is_running(&session.world.home, instance) {
         Started::Already
     } else {
-        launch(session.world, instance, lone)
+        launch(session.world, instance, variables)
             .unwrap_or_else(|error| Started::Failed(error.to_string()))
     };
     let (line, code) = match &started {

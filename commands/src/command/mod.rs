@@ -9,6 +9,7 @@ pub mod horcmshutdown;
 pub mod horcmstart;
 pub mod inqraid;
 mod inqraid_find;
+pub mod mkconf;
 pub mod paircreate;
 pub mod pairdisplay;
 pub mod pairevtwait;
@@ -29,6 +30,7 @@ pub(crate) static ALL: &[&Spec] = &[
     &horcmshutdown::SPEC,
     &horcmstart::SPEC,
     &inqraid::SPEC,
+    &mkconf::SPEC,
     &paircreate::SPEC,
     &pairdisplay::SPEC,
     &pairevtwait::SPEC,
