@@ -42,6 +42,7 @@ use crate::{
         Report, Row, SplitTimes, Store, StoreError, Table,
         disk::{Files, Media},
     },
+    users::{Authority, sessions::Sessions},
 };
 
 /// A storage system over its directory.
@@ -56,6 +57,8 @@ pub struct Array {
     groups: Vec<HostGroup>,
     pub(crate) writers: Writers,
     labels: Labels,
+    authority: Authority,
+    sessions: Mutex<Sessions>,
     pub(crate) epoch: AtomicU64,
     state: RwLock<State>,
     changes: Mutex<Executed>,
@@ -160,6 +163,8 @@ impl Array {
             portal: inventory.portal,
             groups: inventory.groups,
             labels: inventory.labels,
+            authority: inventory.authority,
+            sessions: Mutex::default(),
             epoch: AtomicU64::new(1),
             state: RwLock::new(state),
             changes: Mutex::new(changes),
@@ -190,6 +195,17 @@ impl Array {
     #[must_use]
     pub const fn labels(&self) -> &Labels {
         &self.labels
+    }
+
+    /// Who may give orders.
+    #[must_use]
+    pub const fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// Who is logged in.
+    pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The LU paths of a host group, in ascending order.

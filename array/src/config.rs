@@ -9,6 +9,7 @@ use std::{
 };
 
 use model::{Blocks, Emulation, LdevId, LuPath, Lun, PortAddress, PortName, Serial, TargetId};
+use protocol::orders::Security;
 use serde::Deserialize;
 
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     labels::{self, Labels},
     ports::canonical,
     size::parse_size,
+    users::{Authority, User, UserRole, password},
 };
 
 /// A file that does not describe a storage system: the key, and what was expected.
@@ -57,6 +59,8 @@ struct File {
     ldev: Vec<LdevSection>,
     #[serde(default)]
     lun: Vec<LunSection>,
+    #[serde(default)]
+    user: Vec<UserSection>,
 }
 
 fn default_model() -> String {
@@ -74,12 +78,39 @@ const fn default_cache() -> u32 {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IpcmdSection {
+    #[serde(default = "default_listen")]
     listen: String,
+    #[serde(default)]
+    security: SecuritySection,
+}
+
+fn default_listen() -> String {
+    "127.0.0.1:31001".into()
+}
+
+#[derive(Deserialize, Clone, Copy, Default)]
+#[serde(deny_unknown_fields)]
+struct SecuritySection {
+    #[serde(default)]
+    protection: bool,
+    #[serde(default)]
+    user_authentication: bool,
+    #[serde(default)]
+    device_groups: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserSection {
+    name: String,
+    password_hash: String,
+    #[serde(default)]
+    roles: Vec<UserRole>,
 }
 
 impl Default for IpcmdSection {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:31001".into() }
+        Self { listen: default_listen(), security: SecuritySection::default() }
     }
 }
 
@@ -152,6 +183,7 @@ struct LdevSection {
     size: Option<Word>,
     #[serde(default)]
     command_device: bool,
+    security: Option<SecuritySection>,
     pool: Option<u16>,
 }
 
@@ -191,7 +223,8 @@ pub fn parse(text: &str) -> Result<Inventory, ConfigError> {
     let mut paths: Vec<(LuPath, LdevId)> = paths.into_iter().collect();
     paths.sort_unstable();
     let labels = labels(&file)?;
-    Ok(Inventory { head, pools, ldevs, paths, portal, groups, labels })
+    let authority = authority(&file)?;
+    Ok(Inventory { head, pools, ldevs, paths, portal, groups, labels, authority })
 }
 
 fn bad(key: impl Into<String>, problem: impl Into<String>) -> ConfigError {
@@ -238,6 +271,52 @@ fn labels(file: &File) -> Result<Labels, ConfigError> {
         labels.raid_groups.insert(pool.id, group.clone());
     }
     Ok(labels)
+}
+
+/// The attributes of command devices, and the users.
+fn authority(file: &File) -> Result<Authority, ConfigError> {
+    let attributes = |section: SecuritySection| Security {
+        protection: section.protection,
+        user_authentication: section.user_authentication,
+        device_groups: section.device_groups,
+    };
+    let mut authority =
+        Authority { ipcmd: attributes(file.ipcmd.security), ..Authority::default() };
+    for (n, section) in file.ldev.iter().enumerate() {
+        let key = format!("ldev[{}]", n + 1);
+        let Some(security) = section.security else { continue };
+        if !section.command_device {
+            return Err(bad(format!("{key}.security"), "only a command device has attributes"));
+        }
+        let (first, last) = ldev_range(&key, &section.ldev)?;
+        let of = range(first, last).map(|ldev| (ldev, attributes(security)));
+        authority.command_devices.extend(of);
+    }
+    for (n, section) in file.user.iter().enumerate() {
+        let key = format!("user[{}]", n + 1);
+        let fits = (1..=63).contains(&section.name.chars().count())
+            && !section.name.chars().any(|c| c.is_control() || c.is_whitespace());
+        if !fits || authority.user(&section.name).is_some() {
+            let problem = "expected 1 to 63 printable characters without blanks, each name once";
+            return Err(bad(format!("{key}.name"), problem));
+        }
+        if !password::is_hash(&section.password_hash) {
+            let problem = "expected a hash as `arrayd hash-password` prints it";
+            return Err(bad(format!("{key}.password_hash"), problem));
+        }
+        authority.users.push(User {
+            name: section.name.clone(),
+            hash: section.password_hash.clone(),
+            roles: section.roles.clone(),
+        });
+    }
+    let asks = authority.ipcmd.user_authentication
+        || authority.command_devices.iter().any(|(_, security)| security.user_authentication);
+    if asks && authority.users.is_empty() {
+        let problem = "a command device asks for user authentication, and there is nobody";
+        return Err(bad("user", problem));
+    }
+    Ok(authority)
 }
 
 fn check_address(key: &str, address: &str, like: &str) -> Result<(), ConfigError> {
@@ -608,6 +687,52 @@ mod tests {
             let error = parse(&SEED.replacen(from, to, 1)).unwrap_err().to_string();
             assert!(error.contains(key), "{to}: {error}");
         }
+    }
+
+    const USERS: &str = r#"
+serial = 1
+[ipcmd]
+security = { user_authentication = true }
+[[ldev]]
+ldev = 1
+emulation = "OPEN-3"
+command_device = true
+security = { protection = true, device_groups = true }
+[[user]]
+name = "ann"
+password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+roles = ["local-copy", "provisioning"]
+"#;
+
+    #[test]
+    fn attributes_belong_to_command_devices_and_users_have_roles() {
+        use crate::users::Via;
+        let authority = parse(USERS).unwrap().authority;
+        let asks = |via| authority.security(via).user_authentication;
+        let first = LdevId::new(1).unwrap();
+        assert!(asks(Via::Ipcmd) && !asks(Via::Ldev(first)));
+        let device = authority.security(Via::Ldev(first));
+        assert!(device.protection && device.device_groups);
+        let roles = [UserRole::LocalCopy, UserRole::Provisioning];
+        assert_eq!(authority.user("ann").unwrap().roles, roles);
+        assert!(!format!("{authority:?}").contains("argon2"), "hashes are not shown");
+    }
+
+    #[test]
+    fn every_mistake_about_users_names_its_key() {
+        let cases = [
+            ("command_device = true", "command_device = false", "ldev[1].security"),
+            ("name = \"ann\"", "name = \"a b\"", "user[1].name"),
+            ("$argon2id$", "$argon2$", "user[1].password_hash"),
+            ("\"local-copy\"", "\"root\"", "root"),
+        ];
+        for (from, to, key) in cases {
+            assert!(USERS.contains(from), "{from}");
+            let error = parse(&USERS.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.contains(key), "{to}: {error}");
+        }
+        let nobody = USERS.split("[[user]]").next().unwrap();
+        assert!(parse(nobody).unwrap_err().to_string().starts_with("user: "));
     }
 
     const HOSTS: &str = "

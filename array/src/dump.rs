@@ -14,6 +14,7 @@ use crate::{
     labels::Labels,
     pairs::Pair,
     store::{StoreError, Table, raw},
+    users::Authority,
 };
 
 /// Writes every record of the array directory `dir`, one a line: table, key, what it says.
@@ -42,6 +43,7 @@ fn explain(table: Table, key: u64, payload: &[u8]) -> String {
         (Table::Head, 1) => payload.iter().map(|byte| format!("{byte:02x}")).collect(),
         (Table::Head, Portal::KEY) => text::<Portal>(payload),
         (Table::Head, Labels::KEY) => text::<Labels>(payload),
+        (Table::Head, Authority::KEY) => text::<Authority>(payload),
         (Table::Head, _) => text::<u64>(payload),
         (Table::Ldevs, _) => text::<Ldev>(payload),
         (Table::Paths, _) => text::<(LuPath, LdevId)>(payload),

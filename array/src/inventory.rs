@@ -9,6 +9,7 @@ use crate::{
     hosts::groups::{HostGroup, Portal},
     labels::Labels,
     store::{Records, Row, StoreError, Table},
+    users::Authority,
 };
 
 /// The name plate; record 0 of table `head`, postcard, fields in order.
@@ -88,6 +89,8 @@ pub struct Inventory {
     pub groups: Vec<HostGroup>,
     /// SSIDs and RAID groups, as hosts are told.
     pub labels: Labels,
+    /// Who may give orders.
+    pub authority: Authority,
 }
 
 impl Inventory {
@@ -101,7 +104,9 @@ impl Inventory {
         let portal = portal.map(|portal| Row::put(Table::Head, Portal::KEY, encode(portal)));
         let groups = HostGroup::rows(&self.groups);
         let labels = Row::put(Table::Head, Labels::KEY, encode(&self.labels));
-        [head, labels].into_iter().chain(ldevs).chain(paths).chain(portal).chain(groups)
+        let authority = Row::put(Table::Head, Authority::KEY, encode(&self.authority));
+        let head = [head, labels, authority].into_iter();
+        head.chain(ldevs).chain(paths).chain(portal).chain(groups)
     }
 
     /// Reads it back.
@@ -140,6 +145,11 @@ impl Inventory {
             .transpose()?
             .unwrap_or_default();
         let groups = HostGroup::load_all(records)?;
-        Ok(Self { head, pools: Vec::new(), ldevs, paths, portal, groups, labels })
+        let authority = heads.iter().find(|(key, _)| *key == Authority::KEY);
+        let authority = authority
+            .map(|(key, bytes)| decode(bytes).map_err(|_| bad(Table::Head, *key)))
+            .transpose()?
+            .unwrap_or_default();
+        Ok(Self { head, pools: Vec::new(), ldevs, paths, portal, groups, labels, authority })
     }
 }

@@ -18,7 +18,8 @@
 //! | [`ports`] | LUN paths |
 //! | [`hosts`] | who sees what under which LUN, and the I/O of hosts |
 //! | [`inventory`] | the name plate, LDEVs and paths, as records |
-//! | [`labels`] | SSIDs and RAID groups, as hosts are told
+//! | [`labels`] | SSIDs and RAID groups, as hosts are told |
+//! | [`users`] | who may give orders |
 //! | [`config`], [`size`] | the TOML file of `arrayd init` |
 //! | `damage` | what is done about damaged blocks |
 //! | `dump` | every record as text |
@@ -47,6 +48,7 @@ pub mod ports;
 pub mod size;
 pub mod store;
 pub mod torture;
+pub mod users;
 
 #[cfg(test)]
 mod across_tests;

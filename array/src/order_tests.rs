@@ -21,6 +21,7 @@ use crate::{
     testing::{
         TestArray, VOLUME_BYTES, create, end, ldev, quick_split, restore, resync, split, target,
     },
+    users::Via,
 };
 
 fn refused(answer: OrderAnswer) -> (Code, Option<u32>) {
@@ -37,6 +38,11 @@ fn guard(array: &TestArray, n: u32, guard: Guard, retention_days: Option<u32>) -
 
 fn in_group(group: CtgRequest) -> PairChange {
     PairChange::Create(CreateOptions { group: Some(group), ..CreateOptions::default() })
+}
+
+/// An order as a carrier carries it, of nobody.
+fn given(order: &Order) -> Vec<u8> {
+    codec::encode(&(None::<protocol::login::Token>, order))
 }
 
 #[test]
@@ -307,8 +313,14 @@ fn a_scan_comes_in_pages_that_fit() {
     let mut pages = 0;
     loop {
         let order = Order::Scan { filter: ScanFilter::default(), from };
-        let body =
-            carry_out(&array.array, RequestId::random(), Kind::Read, &codec::encode(&order), 200);
+        let body = carry_out(
+            &array.array,
+            Via::Ipcmd,
+            RequestId::random(),
+            Kind::Read,
+            &given(&order),
+            200,
+        );
         assert!(body.len() <= 200, "{}", body.len());
         let Ok(OrderAnswer::Ok(Reply::Scanned { rows, next })) = codec::decode(&body) else {
             panic!("not a scan");
@@ -331,11 +343,12 @@ fn a_scan_comes_in_pages_that_fit() {
 fn an_answer_beyond_its_room_is_an_error_and_foreign_bytes_are_too() {
     let array = TestArray::new();
     let ends = vec![end(17, 0); 500];
-    let body = codec::encode(&Order::Status(ends));
-    let answer = carry_out(&array.array, RequestId::random(), Kind::Read, &body, 300);
+    let body = given(&Order::Status(ends));
+    let answer = carry_out(&array.array, Via::Ipcmd, RequestId::random(), Kind::Read, &body, 300);
     let decoded: OrderAnswer = codec::decode(&answer).unwrap();
     assert_eq!(refused(decoded).0, Code::ExErange);
-    let answer = carry_out(&array.array, RequestId::random(), Kind::Read, b"\xff\xff", 300);
+    let answer =
+        carry_out(&array.array, Via::Ipcmd, RequestId::random(), Kind::Read, b"\xff\xff", 300);
     let decoded: OrderAnswer = codec::decode(&answer).unwrap();
     assert_eq!(refused(decoded).0, Code::ExUnwcod);
 }

@@ -2,25 +2,39 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use model::{CciError, Code, LdevId, MuNumber};
+use model::{CciError, CciResult, Code, LdevId, MuNumber};
 use protocol::{
     Kind, RequestId, codec,
+    login::{Password, Token},
     orders::{
-        GuardState, Identity, LdevInfo, LocalEnd, Order, OrderAnswer, Reply, ScanFilter, ScanRow,
-        Security,
+        Given, GuardState, Identity, LdevInfo, LocalEnd, Order, OrderAnswer, Reply, ScanFilter,
+        ScanRow,
     },
 };
 
-use crate::{array::Array, pairs::pair::MIRRORS, store::message};
+use crate::{
+    array::Array,
+    pairs::pair::MIRRORS,
+    store::message,
+    users::{self, Via, rights},
+};
 
 /// Bytes of an answer that a scan leaves for everything but its rows.
 const SCAN_FRAME: usize = 24;
 
-/// Carries out an encoded order and encodes the answer, which fits `room` bytes. A panic ends that
-/// order alone.
+/// Carries out an encoded order that came through a command device and encodes the answer, which
+/// fits `room` bytes. A panic ends that order alone.
 #[must_use]
-pub fn carry_out(array: &Array, id: RequestId, kind: Kind, body: &[u8], room: usize) -> Vec<u8> {
-    let carried = catch_unwind(AssertUnwindSafe(|| answer_within(array, id, kind, body, room)));
+pub fn carry_out(
+    array: &Array,
+    via: Via,
+    id: RequestId,
+    kind: Kind,
+    body: &[u8],
+    room: usize,
+) -> Vec<u8> {
+    let carried =
+        catch_unwind(AssertUnwindSafe(|| answer_within(array, via, id, kind, body, room)));
     carried.unwrap_or_else(|panic| {
         log::error!("order {id} ended in a panic: {}", message(&*panic));
         unanswered()
@@ -37,15 +51,35 @@ pub fn unanswered() -> Vec<u8> {
     codec::encode(&answer)
 }
 
-fn answer_within(array: &Array, id: RequestId, kind: Kind, body: &[u8], room: usize) -> Vec<u8> {
-    let answer = match codec::decode::<Order>(body) {
+fn answer_within(
+    array: &Array,
+    via: Via,
+    id: RequestId,
+    kind: Kind,
+    body: &[u8],
+    room: usize,
+) -> Vec<u8> {
+    let answer = match codec::decode::<Given>(body) {
         // What only asks is answered where nothing may wait for a disk.
-        Ok(order) if order.mutates() && kind == Kind::Read => Err(CciError::new(Code::ExUnwcod)
-            .cause("an order that changes something came as one that only asks")
-            .advice("use horcmd and arrayd of one release")
-            .into()),
-        Ok(Order::Scan { filter, from }) => Ok(scan(array, filter, from, room)),
-        Ok(order) => array.execute(id, &order),
+        Ok((_, order)) if order.mutates() && kind == Kind::Read => {
+            Err(CciError::new(Code::ExUnwcod)
+                .cause("an order that changes something came as one that only asks")
+                .advice("use horcmd and arrayd of one release")
+                .into())
+        }
+        Ok((token, order)) => match admit(array, via, token, &order) {
+            Err(refused) => Err(refused.into()),
+            Ok(()) => match order {
+                Order::Identify => Ok(Reply::Identity(identity(array, via))),
+                Order::Scan { filter, from } => Ok(scan(array, filter, from, room)),
+                Order::Login { user, password } => log_in(array, &user, &password),
+                Order::Logout => {
+                    token.into_iter().for_each(|token| array.sessions().end(token));
+                    Ok(Reply::Done)
+                }
+                order => array.execute(id, &order),
+            },
+        },
         Err(_) => Err(CciError::new(Code::ExUnwcod)
             .cause("the array does not understand the order")
             .advice("use horcmd and arrayd of one release")
@@ -62,10 +96,55 @@ fn answer_within(array: &Array, id: RequestId, kind: Kind, body: &[u8], room: us
     codec::encode(&too_long)
 }
 
+/// Whether who gives an order through a command device may.
+fn admit(array: &Array, via: Via, token: Option<Token>, order: &Order) -> CciResult<()> {
+    if !array.authority().security(via).user_authentication {
+        return Ok(());
+    }
+    let admitted = array.sessions().admit(token, rights::need(order), array.now());
+    admitted.map_err(|error| match error.code {
+        Code::ExEnauth => error.object(format!("Serial# {}", array.head().serial)),
+        _ => error,
+    })
+}
+
+/// Begins a session. The password is looked at without any lock: that takes its time.
+fn log_in(array: &Array, name: &str, password: &Password) -> OrderAnswer {
+    let (user, now) = (array.authority().user(name), array.now());
+    // All names that are nobody's wait together.
+    let counted = user.map_or("", |user| user.name.as_str());
+    let denied = |cause: String| {
+        CciError::new(Code::ExEnauth)
+            .object(format!("user {name} of Serial# {}", array.head().serial))
+            .cause(cause)
+    };
+    let wait = array.sessions().guessing.wait(counted, now);
+    if wait > 0 {
+        let cause = format!("too many wrong passwords; it takes none for another {wait} s");
+        return Err(denied(cause).advice("wait, then log in again").into());
+    }
+    let right = users::password::verify(&password.0, user.map(|user| user.hash.as_str()));
+    let mut sessions = array.sessions();
+    match user.filter(|_| right) {
+        Some(user) => {
+            sessions.guessing.passed(counted);
+            log::info!("user {} logged in", user.name);
+            Ok(Reply::LoggedIn(sessions.begin(user, now)))
+        }
+        None => {
+            sessions.guessing.failed(counted, now);
+            log::warn!("a login of user {} was refused", model::error::printable(name));
+            Err(denied("there is no such user, or the password is another".into())
+                .advice("log in with the right name and password")
+                .into())
+        }
+    }
+}
+
 /// Answers an order that changes nothing.
 pub(crate) fn answer(array: &Array, order: &Order) -> OrderAnswer {
     Ok(match order {
-        Order::Identify => Reply::Identity(identity(array)),
+        Order::Identify => Reply::Identity(identity(array, Via::Ipcmd)),
         Order::Locate(paths) => {
             Reply::Located(paths.iter().map(|path| array.ports.locate(*path)).collect())
         }
@@ -95,11 +174,13 @@ pub(crate) fn answer(array: &Array, order: &Order) -> OrderAnswer {
             };
             Reply::Guards(ldevs.iter().map(guard).collect())
         }
-        Order::Change { .. } | Order::SetGuard { .. } => Reply::Done,
+        Order::Change { .. } | Order::SetGuard { .. } | Order::Login { .. } | Order::Logout => {
+            Reply::Done
+        }
     })
 }
 
-fn identity(array: &Array) -> Identity {
+fn identity(array: &Array, via: Via) -> Identity {
     let head = array.head();
     Identity {
         serial: head.serial,
@@ -108,7 +189,7 @@ fn identity(array: &Array) -> Identity {
         cache_mb: head.cache_mb,
         ldevs: u32::try_from(array.ldevs.len()).unwrap_or(u32::MAX),
         mirrors: MIRRORS,
-        security: Security::default(),
+        security: array.authority().security(via),
     }
 }
 

@@ -106,7 +106,7 @@ struct Running<'a> {
 impl Running<'_> {
     fn ask(&mut self, order: &Order) -> OrderAnswer {
         let kind = if order.mutates() { Kind::Change } else { Kind::Read };
-        let body = codec::encode(order);
+        let body = codec::encode(&(None::<protocol::login::Token>, order));
         let answer = self.caller.call(RequestId::random(), kind, &body, PATIENCE).unwrap();
         codec::decode(&answer).unwrap()
     }

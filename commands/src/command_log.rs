@@ -226,12 +226,12 @@ fn raw_host_name() -> String {
 }
 
 #[cfg(unix)]
-fn user_id() -> u32 {
+pub(crate) fn user_id() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
 #[cfg(not(unix))]
-fn user_id() -> u32 {
+pub(crate) fn user_id() -> u32 {
     0
 }
 

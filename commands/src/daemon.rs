@@ -6,7 +6,10 @@ use model::{CciError, CciResult, Code, Instance};
 use protocol::{
     BlockingCaller, CallError, Home, Key, Kind, Registration, RequestId, codec,
     horcm::{Answer, Reply, Request},
+    login::Login,
 };
+
+use crate::logins;
 
 /// How long a daemon may be silent before it counts as gone. A daemon that works on a request
 /// says so every now and then, so that this bounds silence, not work.
@@ -27,6 +30,7 @@ pub struct Attached {
     caller: BlockingCaller,
     instance: Instance,
     patience: Duration,
+    logins: Vec<Login>,
 }
 
 impl Attached {
@@ -45,14 +49,14 @@ impl Attached {
         };
         let key = Key::load(&home.key_file()).map_err(unreadable)?;
         let caller = BlockingCaller::connect(registration.address, key).map_err(unreadable)?;
-        Ok(Self { caller, instance, patience })
+        Ok(Self { caller, instance, patience, logins: logins::all(home) })
     }
 }
 
 impl Daemon for Attached {
     fn ask(&mut self, request: &Request) -> CciResult<Reply> {
         let kind = if request.mutates() { Kind::Change } else { Kind::Read };
-        let body = codec::encode(request);
+        let body = codec::encode(&(&self.logins, request));
         // One id for one thing asked: the caller resends under it, so that a lost answer never
         // means a change made twice.
         let answer = self

@@ -14,6 +14,7 @@ use confparse::{CommandDevice, Host};
 use model::Serial;
 use protocol::{
     CallError, Caller, Key, Kind, RequestId, codec,
+    login::Token,
     orders::{Identity, Order, OrderAnswer, OrderError, Reply},
 };
 use tokio::sync::Mutex;
@@ -134,7 +135,7 @@ impl CommandPath {
     /// # Errors
     /// Why there is no answer.
     pub async fn identify(&self) -> Result<Identity, AlternateFault> {
-        match self.order(RequestId::random(), &Order::Identify).await? {
+        match self.order(RequestId::random(), None, &Order::Identify).await? {
             Ok(Reply::Identity(identity)) => {
                 let stored = u64::from(u32::from(identity.serial)) + 1;
                 self.serial.store(stored, Ordering::Relaxed);
@@ -144,17 +145,18 @@ impl CommandPath {
         }
     }
 
-    /// Carries one order.
+    /// Carries one order, of the user whose token it is.
     ///
     /// # Errors
     /// Why there is no answer.
     pub async fn order(
         &self,
         id: RequestId,
+        token: Option<Token>,
         order: &Order,
     ) -> Result<Result<Reply, OrderError>, AlternateFault> {
         let kind = if order.mutates() { Kind::Change } else { Kind::Read };
-        let (order, timeout) = (codec::encode(order), self.timeout);
+        let (order, timeout) = (codec::encode(&(token, order)), self.timeout);
         let bytes = match &self.carrier {
             Carrier::Network(network) => {
                 let caller = network.caller().await?;

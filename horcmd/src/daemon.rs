@@ -6,6 +6,7 @@ use std::{
 };
 
 use model::{Instance, PairEnd, VolumeId};
+use protocol::login::Login;
 use tokio::sync::Notify;
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// The daemon of one instance, shared by everything that runs in it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Daemon {
     /// Which instance.
     pub instance: Instance,
@@ -28,26 +29,38 @@ pub struct Daemon {
     /// Where it listens.
     pub local: SocketAddr,
     /// The groups of its configuration.
-    pub catalog: Catalog,
+    pub catalog: Arc<Catalog>,
     /// The storage systems.
     pub units: Units,
     /// The remote instances.
     pub peers: Arc<Peers>,
     /// The disks of this host that are registered.
-    pub devices: Devices,
+    pub devices: Arc<Devices>,
     /// Where disks of this host are found.
     pub disks: Disks,
     /// Disks that were found and not told yet.
-    pub pages: Pages,
+    pub pages: Arc<Pages>,
     /// `HORCMPROMOD`: protection mode, whatever the command devices say.
     pub protection: bool,
     /// How much it logs.
     pub trace: Arc<TraceSettings>,
     /// Told to end the daemon.
-    pub stop: Notify,
+    pub stop: Arc<Notify>,
+    /// Who asks, as far as a request said so; empty for what the daemon does by itself.
+    pub logins: Vec<Login>,
 }
 
 impl Daemon {
+    /// The daemon as it works for the user of these logins.
+    #[must_use]
+    pub fn working_for(self: &Arc<Self>, logins: Vec<Login>) -> Arc<Self> {
+        if logins.is_empty() {
+            return Arc::clone(self);
+        }
+        let units = self.units.of(&logins);
+        Arc::new(Self { units, logins, ..Self::clone(self) })
+    }
+
     /// How many mirrors the storage system of that end has; 0 when nobody knows it.
     #[must_use]
     pub fn mirrors(&self, end: PairEnd) -> u16 {

@@ -34,11 +34,14 @@ pub struct Devices {
     settled: watch::Sender<bool>,
 }
 
+/// A device file, and at which path it is, where that is known.
+type Path = (Option<LuPath>, Arc<str>);
+
 #[derive(Debug, Default)]
 struct Registered {
     by_name: HashMap<Arc<str>, VolumeId>,
     /// In the order of registration; there are as many as there are paths.
-    by_volume: HashMap<VolumeId, Vec<(Option<LuPath>, Arc<str>)>>,
+    by_volume: HashMap<VolumeId, Vec<Path>>,
     /// Whether a registration was made, whatever it found.
     made: bool,
 }

@@ -5,12 +5,12 @@ use std::{net::IpAddr, sync::Arc};
 use model::{CciError, Code};
 use protocol::{
     Kind, RequestId, codec,
-    horcm::{Answer, Reply, Request, Selection, Target},
+    horcm::{Answer, Asked, Reply, Request, Selection, Target},
 };
 
 use crate::{
     change, control, daemon::Daemon, finding, inventory, members, registration, sides::Details,
-    summary,
+    summary, users,
 };
 
 /// A datagram's request as it arrived.
@@ -33,8 +33,8 @@ pub struct Arrived {
 /// # Errors
 /// EX_UNWCMD for a body that is no request of this version, EX_INVCMD for a change sent as a
 /// question, EX_EACCES for what only commands of this host may ask.
-pub fn admit(daemon: &Daemon, arrived: &Arrived) -> Result<Request, CciError> {
-    let request: Request = codec::decode(&arrived.body).map_err(|_| {
+pub fn admit(daemon: &Daemon, arrived: &Arrived) -> Result<Asked, CciError> {
+    let (logins, request): Asked = codec::decode(&arrived.body).map_err(|_| {
         CciError::new(Code::ExUnwcmd)
             .cause("the request is none of this version's")
             .advice("run the same version of the commands and of horcmd")
@@ -49,7 +49,7 @@ pub fn admit(daemon: &Daemon, arrived: &Arrived) -> Result<Request, CciError> {
             .cause("only commands on this instance's own host may ask this")
             .advice("run the command there, or against an instance of your host"));
     }
-    Ok(request)
+    Ok((logins, request))
 }
 
 /// What remote instances ask of each other.
@@ -113,6 +113,8 @@ pub async fn carry_out(
             let selection = finding::selection(daemon, selection).await?;
             change::set_guard(daemon, id, &selection, guard, retention_days).await
         }
+        Request::Login { at, user, password } => users::login(daemon, id, at, user, password).await,
+        Request::Logout { at } => users::logout(daemon, id, at).await,
         Request::Control(order) => control::control(daemon, order).await,
     }
 }

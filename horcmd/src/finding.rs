@@ -21,9 +21,12 @@ use crate::{batch, daemon::Daemon, selection, sync};
 /// What a page of disks needs beside them.
 const AROUND: usize = 24;
 
+/// The names that were asked for, and all that was found.
+type Found = (Vec<String>, Arc<Vec<FoundDisk>>);
+
 /// The disks of the last question whose pages are not all told yet.
 #[derive(Debug, Default)]
-pub struct Pages(Mutex<Option<(Vec<String>, Arc<Vec<FoundDisk>>)>>);
+pub struct Pages(Mutex<Option<Found>>);
 
 impl Pages {
     /// The rest of an answer; anything else begins anew.

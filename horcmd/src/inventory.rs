@@ -38,7 +38,7 @@ pub async fn units(daemon: &Daemon) -> Answer {
 /// EX_ENOGRP, EX_ENORMT.
 pub async fn remote_units(daemon: &Daemon, group: &GroupName) -> Answer {
     let group = daemon.catalog.group(group)?;
-    daemon.peers.ask(group, &Request::Units).await
+    daemon.peers.ask(group, &daemon.logins, &Request::Units).await
 }
 
 /// Answers `Groups`: those from the `from`th on that fit.

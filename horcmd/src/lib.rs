@@ -28,6 +28,7 @@
 //! | [`change`], [`plan`] | `paircreate`, `pairsplit`, `pairresync`, `raidvchkset` |
 //! | [`inventory`] | `raidqry`, `raidscan` |
 //! | [`control`] | `horcctl` |
+//! | [`users`] | `raidcom -login` |
 //! | [`monitor`], [`watch`] | the pair monitor |
 //! | [`daemon`] | what all of these work on |
 
@@ -71,4 +72,5 @@ pub mod tally;
 pub mod title;
 pub mod trace;
 pub mod units;
+pub mod users;
 pub mod watch;

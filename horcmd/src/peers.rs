@@ -16,6 +16,7 @@ use model::{CciError, Code};
 use protocol::{
     CallError, Caller, Key, Kind, RequestId, Strangers, codec,
     horcm::{Answer, Reply, Request},
+    login::Login,
 };
 use tokio::sync::Mutex;
 
@@ -176,11 +177,12 @@ impl Peers {
     }
 
     /// Asks the instance that holds the other side of a group; its addresses are alternates.
-    /// Only questions go to peers, so asking again changes nothing.
+    /// Only questions go to peers, so asking again changes nothing. The peer asks its storage
+    /// systems for the user of these logins.
     ///
     /// # Errors
     /// What the peer refuses; EX_ENORMT with the reason of each address when none answers.
-    pub async fn ask(&self, group: &Group, request: &Request) -> Answer {
+    pub async fn ask(&self, group: &Group, logins: &[Login], request: &Request) -> Answer {
         self.of(group)?;
         let count = group.remotes.len();
         let first = group.remote_in_use.load(Ordering::Relaxed) as usize;
@@ -190,7 +192,7 @@ impl Peers {
             let Some(peer) = self.peers.get(group.remotes[index] as usize) else {
                 continue;
             };
-            match self.call(peer, request).await {
+            match self.call(peer, logins, request).await {
                 Ok(answer) => {
                     if step > 0 {
                         let index = u32::try_from(index).unwrap_or_default();
@@ -218,7 +220,7 @@ impl Peers {
                     return;
                 };
                 if let Ok(Ok(Reply::Alive { pid, host, .. })) =
-                    peers.call(peer, &Request::Ping).await
+                    peers.call(peer, &[], &Request::Ping).await
                     && (pid, host) == peers.own
                     && !peer.is_self.swap(true, Ordering::Relaxed)
                 {
@@ -229,8 +231,13 @@ impl Peers {
         while asked.join_next().await.is_some() {}
     }
 
-    async fn call(&self, peer: &Peer, request: &Request) -> Result<Answer, PeerFault> {
-        let answer = self.call_once(peer, request).await;
+    async fn call(
+        &self,
+        peer: &Peer,
+        logins: &[Login],
+        request: &Request,
+    ) -> Result<Answer, PeerFault> {
+        let answer = self.call_once(peer, logins, request).await;
         let reason = answer.as_ref().err().map(ToString::to_string);
         let mut lost = peer.lost.lock().unwrap_or_else(PoisonError::into_inner);
         if *lost != reason {
@@ -244,13 +251,18 @@ impl Peers {
         answer
     }
 
-    async fn call_once(&self, peer: &Peer, request: &Request) -> Result<Answer, PeerFault> {
+    async fn call_once(
+        &self,
+        peer: &Peer,
+        logins: &[Login],
+        request: &Request,
+    ) -> Result<Answer, PeerFault> {
         if peer.is_self.load(Ordering::Relaxed) {
             return Err(PeerFault::Itself);
         }
         let caller = peer.caller(&self.key).await?;
         let id = RequestId::random();
-        let body = codec::encode(request);
+        let body = codec::encode(&(logins, request));
         match caller.call(id, Kind::Read, body, self.timeout).await {
             Ok(bytes) => codec::decode(&bytes).map_err(|_| PeerFault::Malformed),
             Err(CallError::Silent) => Err(self.why_silent(&caller)),

@@ -234,7 +234,7 @@ mod tests {
             guard: None,
         };
         assert_eq!(join(None), Err(Code::ExEnodev));
-        let hidden = protection::hide(row(2, Some(EndStatus::SMPL)));
+        let hidden = protection::hidden(&row(2, Some(EndStatus::SMPL)));
         assert_eq!(join(Some(hidden)), Err(Code::ExEnperm));
         assert_eq!(join(Some(row(2, None))), Err(Code::ExEnldev));
         let smpl = Some(EndStatus::SMPL);

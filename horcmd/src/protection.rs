@@ -52,8 +52,16 @@ fn denied(group: &Group, name: &DevName, volume: VolumeId, host: &str) -> CciErr
         .advice("list the disk in that host's permission file and start its instance again")
 }
 
-/// Hides what a host may not see of a volume that it may not use.
+/// The row of a volume that its host may not use: what it may not see is left out.
 #[must_use]
-pub fn hide(row: Row) -> Row {
-    Row { device: None, status: None, guard: None, permitted: false, ..row }
+pub const fn hidden(row: &Row) -> Row {
+    Row {
+        path: row.path,
+        volume: row.volume,
+        mu: row.mu,
+        device: None,
+        status: None,
+        guard: None,
+        permitted: false,
+    }
 }

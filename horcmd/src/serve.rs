@@ -61,10 +61,11 @@ async fn one(daemon: &Arc<Daemon>, mut incoming: Incoming) {
     };
     let (answer, shutdown) = match dispatch::admit(daemon, &arrived) {
         Err(refused) => (Err(refused), false),
-        Ok(request) => {
+        Ok((logins, request)) => {
             log::debug!("{} from {}: {request:?}", arrived.id, incoming.from);
             let shutdown = request == Request::Shutdown;
-            let answer = dispatch::carry_out(daemon, arrived.id, arrived.room, request).await;
+            let daemon = daemon.working_for(logins);
+            let answer = dispatch::carry_out(&daemon, arrived.id, arrived.room, request).await;
             (answer, shutdown)
         }
     };

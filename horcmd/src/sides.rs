@@ -94,7 +94,7 @@ pub async fn local(
             status: status.map(|status| if paired { status } else { EndStatus::SMPL }),
             guard,
         };
-        rows.push(if daemon.permits(end.volume) { row } else { protection::hide(row) });
+        rows.push(if daemon.permits(end.volume) { row } else { protection::hidden(&row) });
     }
     Ok(rows)
 }
@@ -129,7 +129,7 @@ pub async fn remote(
             let (daemon, group, count) = (daemon.clone(), group.name.clone(), names.len());
             under_way.spawn(async move {
                 let group = daemon.catalog.group(&group)?;
-                let answer = daemon.peers.ask(group, &request).await;
+                let answer = daemon.peers.ask(group, &daemon.logins, &request).await;
                 match answer.map_err(|error| of_the_peer(error, group))? {
                     Reply::Partners(list) if list.len() == count => Ok((number * each, list)),
                     _ => Err(misunderstood(group)),

@@ -10,16 +10,13 @@ use std::{
 use confparse::{Config, Host, Monitor, MonitorAddress};
 use model::Code;
 use protocol::{Endpoint, Key, KeyRing};
-use tokio::sync::Notify;
 
 use crate::{
     catalog::Catalog,
     command_device::CommandPath,
     daemon::Daemon,
-    devices::Devices,
     disks::Disks,
     failure::StartFailure,
-    finding::Pages,
     hosts,
     peers::{Peer, Peers},
     registration, resolve, services,
@@ -72,15 +69,16 @@ pub async fn start(settings: &Settings, trace: Arc<TraceSettings>) -> Result<Rea
         instance: settings.instance,
         host: settings.host.clone(),
         local,
-        catalog,
+        catalog: Arc::new(catalog),
         units,
         peers: Arc::new(peers),
-        devices: Devices::default(),
+        devices: Arc::default(),
         disks: settings.disks.clone(),
-        pages: Pages::default(),
+        pages: Arc::default(),
         protection: settings.protection,
         trace,
-        stop: Notify::new(),
+        stop: Arc::default(),
+        logins: Vec::new(),
     };
     Ok(Ready { daemon: Arc::new(daemon), endpoint, registers, poll: monitor.poll })
 }

@@ -14,6 +14,7 @@ use std::{
 use model::{CciError, Code, Serial};
 use protocol::{
     RequestId,
+    login::{Login, Token},
     orders::{Identity, Order, OrderError, Reply},
 };
 
@@ -25,7 +26,7 @@ use crate::command_device::{AlternateFault, CommandPath};
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Every unit, by unit id.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Units {
     units: Vec<Arc<Unit>>,
 }
@@ -35,6 +36,19 @@ impl Units {
     #[must_use]
     pub fn new(units: Vec<Unit>) -> Self {
         Self { units: units.into_iter().map(Arc::new).collect() }
+    }
+
+    /// The same, ordered by the user of these logins.
+    #[must_use]
+    pub fn of(&self, logins: &[Login]) -> Self {
+        let with_token = |unit: &Arc<Unit>| {
+            let login = logins.iter().find(|login| unit.serial() == Some(login.serial));
+            match login {
+                Some(login) => Arc::new(Unit { token: Some(login.token), ..Unit::clone(unit) }),
+                None => Arc::clone(unit),
+            }
+        };
+        Self { units: self.units.iter().map(with_token).collect() }
     }
 
     /// All of them.
@@ -78,14 +92,16 @@ impl Units {
     }
 }
 
-/// One storage system.
-#[derive(Debug)]
+/// One storage system, as somebody orders it. What is known of it is shared by all who do.
+#[derive(Debug, Clone)]
 pub struct Unit {
     id: usize,
-    alternates: Vec<Arc<CommandPath>>,
-    in_use: AtomicUsize,
-    identity: Mutex<Option<Identity>>,
-    lost: AtomicBool,
+    alternates: Arc<[Arc<CommandPath>]>,
+    in_use: Arc<AtomicUsize>,
+    identity: Arc<Mutex<Option<Identity>>>,
+    lost: Arc<AtomicBool>,
+    /// Whose orders these are; `None`: nobody's who is logged in.
+    token: Option<Token>,
 }
 
 impl Unit {
@@ -95,9 +111,10 @@ impl Unit {
         Self {
             id,
             alternates: alternates.into_iter().map(Arc::new).collect(),
-            in_use: AtomicUsize::new(0),
-            identity: Mutex::new(None),
-            lost: AtomicBool::new(false),
+            in_use: Arc::default(),
+            identity: Arc::default(),
+            lost: Arc::default(),
+            token: None,
         }
     }
 
@@ -247,7 +264,7 @@ impl Unit {
         };
         match self.serial() {
             Some(known) if known != serial => Err(AlternateFault::Other { serial, known }),
-            _ => device.order(id, order).await,
+            _ => device.order(id, self.token, order).await,
         }
     }
 

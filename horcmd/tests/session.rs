@@ -147,7 +147,7 @@ fn refusals_name_the_volume_in_the_words_of_the_configuration(carrier: Carrier) 
     assert_eq!(code(Request::Control(Control::NetworkAddress(nowhere))), Code::ExEnogrp);
 
     assert_eq!(p.raw(Kind::Read, b"\xff\xffnonsense").unwrap_err().code, Code::ExUnwcmd);
-    let sneaky = codec::encode(&split());
+    let sneaky = codec::encode(&(Vec::<protocol::login::Login>::new(), split()));
     assert_eq!(p.raw(Kind::Read, &sneaky).unwrap_err().code, Code::ExInvcmd);
 }
 

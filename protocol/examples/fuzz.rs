@@ -271,9 +271,9 @@ impl Fuzz {
             _ => self.random.alter(&mut bytes),
         }
         let decoded = [
-            codec::decode::<horcm::Request>(&bytes).is_ok(),
+            codec::decode::<horcm::Asked>(&bytes).is_ok(),
             codec::decode::<horcm::Answer>(&bytes).is_ok(),
-            codec::decode::<orders::Order>(&bytes).is_ok(),
+            codec::decode::<orders::Given>(&bytes).is_ok(),
             codec::decode::<orders::OrderAnswer>(&bytes).is_ok(),
         ];
         self.decoded += decoded.iter().filter(|ok| **ok).count() as u64;

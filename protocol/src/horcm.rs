@@ -11,7 +11,11 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::login::{Login, Password};
 use crate::orders::{EndStatus, GuardState, Identity, PairChange, ScanFilter, ScanRow};
+
+/// What a datagram carries: a request, and the logins of the user who asks.
+pub type Asked = (Vec<Login>, Request);
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,8 +127,31 @@ pub enum Request {
         /// For how many days it cannot be lowered.
         retention_days: Option<u32>,
     },
+    /// Log in to a storage system (`raidcom -login`). Answered by [`Reply::LoggedIn`].
+    Login {
+        /// Which one.
+        at: Which,
+        /// The user's name.
+        user: String,
+        /// The user's password.
+        password: Password,
+    },
+    /// End the session with a storage system (`raidcom -logout`). Answered by [`Reply::Done`].
+    Logout {
+        /// Which one.
+        at: Which,
+    },
     /// `horcctl`. Answered by [`Reply::Control`].
     Control(Control),
+}
+
+/// Which storage system a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Which {
+    /// `-u`, 0 where nothing was said: that of this line of HORCM_CMD.
+    Unit(u8),
+    /// `-s`: the one with this serial number.
+    Serial(Serial),
 }
 
 impl Request {
@@ -135,7 +162,9 @@ impl Request {
             Self::Shutdown
             | Self::Change { .. }
             | Self::SetGuard { .. }
-            | Self::Register { .. } => true,
+            | Self::Register { .. }
+            | Self::Login { .. }
+            | Self::Logout { .. } => true,
             Self::Control(control) => control.mutates(),
             _ => false,
         }
@@ -295,6 +324,8 @@ pub enum Reply {
         /// How many volumes have partners that do not belong together.
         mismatched: u32,
     },
+    /// To [`Request::Login`].
+    LoggedIn(Login),
     /// To [`Request::Control`].
     Control(ControlReply),
 }

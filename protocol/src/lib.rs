@@ -6,6 +6,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`horcm`] | requests of commands and peers to a horcmd, and its answers |
+//! | [`login`] | passwords and tokens of users |
 //! | [`orders`] | orders of a horcmd to a storage system, and its answers |
 //! | [`codec`] | bodies to bytes and back |
 //! | [`request_id`] | the name of one request, end to end |
@@ -39,6 +40,7 @@ pub mod horcm;
 pub mod key;
 mod key_file;
 mod ledger;
+pub mod login;
 pub mod mailbox;
 pub mod orders;
 mod outstanding;

@@ -12,6 +12,11 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::login::{Password, Token};
+
+/// What a carrier carries: an order, and the token of the user who gives it, if any.
+pub type Given = (Option<Token>, Order);
+
 /// One order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
@@ -50,6 +55,15 @@ pub enum Order {
         /// For how many days it cannot be lowered; `None` is the array's default, no retention.
         retention_days: Option<u32>,
     },
+    /// Begin a session. Answered by [`Reply::LoggedIn`].
+    Login {
+        /// The user's name.
+        user: String,
+        /// The user's password.
+        password: Password,
+    },
+    /// End the session whose token goes along. Answered by [`Reply::Done`].
+    Logout,
 }
 
 impl Order {
@@ -57,7 +71,10 @@ impl Order {
     /// across a restart of the array.
     #[must_use]
     pub const fn mutates(&self) -> bool {
-        matches!(self, Self::Change { .. } | Self::SetGuard { .. })
+        matches!(
+            self,
+            Self::Change { .. } | Self::SetGuard { .. } | Self::Login { .. } | Self::Logout
+        )
     }
 }
 
@@ -207,7 +224,9 @@ pub enum Reply {
     Status(Vec<Option<EndStatus>>),
     /// To [`Order::Guards`]; `None` where there is no such LDEV.
     Guards(Vec<Option<GuardState>>),
-    /// To every order that changes something.
+    /// To [`Order::Login`].
+    LoggedIn(Token),
+    /// To every other order that changes something.
     Done,
 }
 

@@ -18,7 +18,7 @@ use scsi::medium::{Access, BLOCK, Failure, Identity, Medium, Pending};
 use tokio::{sync::Notify, time::timeout};
 
 use super::worker::Worker;
-use crate::{array::Array, orders, store::MAX_IO};
+use crate::{array::Array, orders, store::MAX_IO, users::Via};
 
 /// How long a read of an answer is held back while the order is being executed, so that hosts need
 /// not ask again and again.
@@ -78,8 +78,10 @@ impl Slots {
     }
 
     fn execute(&self, order: &Incoming) {
-        let answer = orders::carry_out(&self.array, order.id, order.kind, &order.body, order.room);
-        self.answer(order.slot, order.id, answer);
+        let via = Via::Ldev(self.ldev);
+        let Incoming { id, kind, room, .. } = *order;
+        let answer = orders::carry_out(&self.array, via, id, kind, &order.body, room);
+        self.answer(order.slot, id, answer);
     }
 
     fn answer(&self, slot: u32, id: RequestId, answer: Vec<u8>) {
@@ -222,7 +224,7 @@ mod tests {
         let plate = host.plate().await.unwrap();
         assert_eq!((plate.serial, plate.ldev, plate.slots), (62_496, 16, 7));
         let call = async |kind, order: &Order| {
-            let order = codec::encode(order);
+            let order = codec::encode(&(None::<protocol::login::Token>, order));
             let answer = host.call(RequestId::random(), kind, &order, Duration::from_secs(30));
             codec::decode::<OrderAnswer>(&answer.await.unwrap()).unwrap()
         };

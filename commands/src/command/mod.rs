@@ -16,6 +16,7 @@ pub mod pairevtwait;
 pub mod pairresync;
 pub mod pairsplit;
 pub mod pairvolchk;
+pub mod raidcom;
 pub mod raidqry;
 pub mod raidscan;
 pub mod raidvchkdsp;
@@ -37,6 +38,7 @@ pub(crate) static ALL: &[&Spec] = &[
     &pairresync::SPEC,
     &pairsplit::SPEC,
     &pairvolchk::SPEC,
+    &raidcom::SPEC,
     &raidqry::SPEC,
     &raidscan::SPEC,
     &raidvchkdsp::SPEC,

@@ -141,7 +141,8 @@ impl ScriptedDaemon {
                 let serve = async {
                     loop {
                         let incoming = endpoint.next().await;
-                        let request: Request = codec::decode(&incoming.body).unwrap();
+                        let (_, request): protocol::horcm::Asked =
+                            codec::decode(&incoming.body).unwrap();
                         heard.lock().unwrap().push(request.clone());
                         if let Some(answer) = script(&request) {
                             incoming.answer(codec::encode(&answer));

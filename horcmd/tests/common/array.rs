@@ -17,7 +17,7 @@ use model::{
 use protocol::{
     Endpoint, KeyRing, RequestId, codec,
     orders::{
-        EndStatus, GuardState, Identity, LdevInfo, LocalEnd, Order, OrderAnswer, OrderError,
+        EndStatus, Given, GuardState, Identity, LdevInfo, LocalEnd, Order, OrderAnswer, OrderError,
         PairChange, PairTarget, Reply, ScanRow, Security,
     },
 };
@@ -158,7 +158,7 @@ async fn answer_all(mut endpoint: Endpoint, state: Arc<Mutex<State>>) {
 impl State {
     /// Carries out an order, and encodes its answer; `None` when the array dies instead.
     pub fn answer(&mut self, id: RequestId, body: &[u8], room: usize) -> Option<Vec<u8>> {
-        let order: Order = codec::decode(body).unwrap();
+        let (_, order): Given = codec::decode(body).unwrap();
         self.orders.push((id, order.clone()));
         let answer = match self.executed.get(&id) {
             Some(answer) => answer.clone(),
@@ -239,6 +239,7 @@ impl State {
                 }
                 Ok(Reply::Done)
             }
+            Order::Login { .. } | Order::Logout => Err(CciError::new(Code::ExEnauth).into()),
             Order::Change { change, pairs } => match self.refuse.take() {
                 Some(refused) => Err(refused),
                 None => pairs

@@ -126,7 +126,7 @@ impl Daemon {
 
     pub fn ask_as(&mut self, id: RequestId, request: &Request) -> Answer {
         let kind = if request.mutates() { Kind::Change } else { Kind::Read };
-        let body = codec::encode(request);
+        let body = codec::encode(&(Vec::<protocol::login::Login>::new(), request));
         let bytes = self.caller.as_mut().unwrap().call(id, kind, &body, PATIENCE).unwrap();
         codec::decode(&bytes).unwrap()
     }

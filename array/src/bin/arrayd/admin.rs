@@ -1,4 +1,4 @@
-//! `arrayd init`, `check`, `repair`, `dump`, `status`, `pools` and `grow`.
+//! `arrayd init`, `hash-password`, `check`, `repair`, `dump`, `status`, `pools` and `grow`.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -12,6 +12,7 @@ use array::{
         frame::{Ask, StatusRow},
     },
     store::{PAGE, PoolFigures},
+    users::password,
 };
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -32,6 +33,23 @@ pub fn init(dir: &Path, from: &Path) -> Result<(), Failure> {
         inventory.paths.len(),
         dir.display()
     );
+    Ok(())
+}
+
+/// Prints the hash of a password that is typed, or stands on the first line of standard input.
+pub fn hash_password() -> Result<(), Failure> {
+    let password = if io::stdin().is_terminal() {
+        let password = rpassword::prompt_password("Password :")?;
+        if rpassword::prompt_password("Once more :")? != password {
+            return Err("the two passwords differ".into());
+        }
+        password
+    } else {
+        let mut line = String::new();
+        io::stdin().read_line(&mut line)?;
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    };
+    println!("{}", password::hash(&password)?);
     Ok(())
 }
 

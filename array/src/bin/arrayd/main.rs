@@ -5,7 +5,7 @@
 //! | `main.rs` | the command line |
 //! | `run.rs` | `arrayd run`: the daemon |
 //! | `iscsi.rs` | its iSCSI portal |
-//! | `admin.rs` | `arrayd init`, `check`, `repair`, `dump`, `status`, `pools` and `grow` |
+//! | `admin.rs` | `arrayd init`, `hash-password`, `check`, `repair`, `dump`, `status`, `pools` and `grow` |
 //! | `transfer.rs` | `arrayd import` and `export` |
 
 mod admin;
@@ -97,6 +97,10 @@ fn cli() -> Command {
                 ),
         )
         .subcommand(
+            Command::new("hash-password")
+                .about("Read a password and print its hash for the description of an array"),
+        )
+        .subcommand(
             Command::new("check")
                 .about("Verify the directory of an array that does not run")
                 .arg(dir()),
@@ -176,6 +180,9 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
     let Some((name, matches)) = matches.subcommand() else {
         return Ok(());
     };
+    if name == "hash-password" {
+        return admin::hash_password();
+    }
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned().unwrap_or_default();
     let dir = path("dir");
     match name {

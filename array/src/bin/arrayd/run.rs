@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use array::{Array, control::server::ControlSocket, copier, keeper, orders};
+use array::{Array, control::server::ControlSocket, copier, keeper, orders, users::Via};
 use protocol::{Endpoint, Home, Incoming, Key, KeyRing, Kind};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -141,7 +141,7 @@ async fn serve(
 }
 
 fn answer(array: &Array, incoming: Incoming) {
-    let answer =
-        orders::carry_out(array, incoming.id, incoming.kind, &incoming.body, incoming.room);
+    let Incoming { id, kind, room, .. } = incoming;
+    let answer = orders::carry_out(array, Via::Ipcmd, id, kind, &incoming.body, room);
     incoming.answer(answer);
 }

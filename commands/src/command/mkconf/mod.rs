@@ -16,8 +16,7 @@ use model::{CciError, CciResult, Code, GroupName, Instance, MuNumber, Serial, id
 use crate::{
     command::{find, horcmstart},
     failure::{Failure, Outcome, usage},
-    finding,
-    lifecycle,
+    finding, lifecycle,
     parse::Typed,
     rows::{
         conf::{Form, Section},
