@@ -42,20 +42,20 @@ pub(super) fn run(session: &mut Session<'_, '_>, typed: &Typed, host_group: bool
     let group = group(session, typed)?;
     let names = names(session, typed)?;
     match action {
-        Action::Show => show(session, columns, names),
+        Action::Show => show(session, columns, &names),
         Action::Register => {
             session.order(&Request::Register { names: names.clone() })?;
-            verify(session, columns, names, None)
+            verify(session, columns, &names, None)
         }
-        Action::Verify(mu) => verify(session, columns, names, mu),
+        Action::Verify(mu) => verify(session, columns, &names, mu),
         Action::Configure(mu) => {
             let group = match group {
                 Some(group) => group,
                 None => default_group(session)?,
             };
-            configure(session, Section::new(Form::Paths, group, mu), names)
+            configure(session, Section::new(Form::Paths, group, mu), &names)
         }
-        Action::Sync => sync(session, names, group),
+        Action::Sync => sync(session, &names, group.as_ref()),
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) fn split(text: &str) -> Vec<String> {
     lines.flat_map(str::split_whitespace).map(str::to_owned).collect()
 }
 
-fn show(session: &mut Session<'_, '_>, columns: FoundColumns, names: Vec<String>) -> Outcome {
+fn show(session: &mut Session<'_, '_>, columns: FoundColumns, names: &[String]) -> Outcome {
     let mut headed = false;
     each(session, names, false, |session, disk| {
         let out = session.out();
@@ -141,7 +141,7 @@ fn show(session: &mut Session<'_, '_>, columns: FoundColumns, names: Vec<String>
 pub(super) fn verify(
     session: &mut Session<'_, '_>,
     columns: FoundColumns,
-    names: Vec<String>,
+    names: &[String],
     mu: Option<MuNumber>,
 ) -> Outcome {
     writeln!(session.out(), "{}", found::verify_heading(columns))?;
@@ -157,17 +157,13 @@ pub(super) fn verify(
 }
 
 /// The disks as lines of a configuration.
-pub(super) fn configure(
-    session: &mut Session<'_, '_>,
-    mut section: Section,
-    names: Vec<String>,
-) -> Outcome {
+fn configure(session: &mut Session<'_, '_>, mut section: Section, names: &[String]) -> Outcome {
     each(session, names, false, |session, disk| section.write(session.out(), disk))?;
     Ok(0)
 }
 
-fn sync(session: &mut Session<'_, '_>, names: Vec<String>, group: Option<GroupName>) -> Outcome {
-    let ask = |from| Request::Sync { names: names.clone(), group: group.clone(), from };
+fn sync(session: &mut Session<'_, '_>, names: &[String], group: Option<&GroupName>) -> Outcome {
+    let ask = |from| Request::Sync { names: names.to_vec(), group: group.cloned(), from };
     pages(session, ask, |session, disk| writeln!(session.out(), "[SYNC] {}", disk.device))?;
     Ok(0)
 }
@@ -175,11 +171,11 @@ fn sync(session: &mut Session<'_, '_>, names: Vec<String>, group: Option<GroupNa
 /// Hands over every disk that is an LU.
 pub(super) fn each(
     session: &mut Session<'_, '_>,
-    names: Vec<String>,
+    names: &[String],
     holders: bool,
     take: impl FnMut(&mut Session<'_, '_>, &FoundDisk) -> std::io::Result<()>,
 ) -> Outcome {
-    let ask = |from| Request::Find { names: names.clone(), holders, from };
+    let ask = |from| Request::Find { names: names.to_vec(), holders, from };
     pages(session, ask, take)
 }
 

@@ -144,7 +144,7 @@ fn scan(
 /// The disk behind a device file.
 fn device_of(session: &mut Session<'_, '_>, device: &str) -> Result<FoundDisk, Failure> {
     let mut found = None;
-    find::each(session, vec![device.to_owned()], false, |_, disk| {
+    find::each(session, &[device.to_owned()], false, |_, disk| {
         found.get_or_insert_with(|| disk.clone());
         Ok(())
     })?;

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_volume_that_the_host_may_not_use_is_hidden() {
         let mut member = sample::alone();
-        member.local = sample::hidden(member.local);
+        member.local = sample::hidden(&member.local);
         let mut out = Vec::new();
         let group = "vg01".parse().unwrap();
         write_row(&mut out, GuardColumns::default(), &group, &member, RowSide::Local).unwrap();

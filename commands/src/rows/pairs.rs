@@ -254,14 +254,14 @@ devgroup1 pair1(L) (CL1-A, 0, 1) 54321   1..SMPL ---- ------,----- ----  -
     fn a_volume_that_the_host_may_not_use_is_hidden() {
         let mut member = sample::noread_pair();
         if let Some(remote) = &mut member.remote {
-            *remote = sample::hidden(remote.clone());
+            *remote = sample::hidden(remote);
         }
         let text = shown(LOCAL_COPY, "snap", std::slice::from_ref(&member));
         assert!(
             text.ends_with("snapdev1(R) (CL2-C ,25, 1-2)**** ****..****  ****,----- ---- -\n"),
             "{text}"
         );
-        member.local = sample::hidden(member.local);
+        member.local = sample::hidden(&member.local);
         let columns = Columns { device: true, ..LOCAL_COPY };
         let text = shown(columns, "snap", &[member]);
         assert!(text.contains("snapdev1(L)  ****           **** ****..****  ****"), "{text}");

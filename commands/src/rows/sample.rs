@@ -34,8 +34,8 @@ pub(crate) fn row(path: LuPath, volume: VolumeId, mu: u32) -> Row {
 }
 
 /// A row of a volume that its host may not use.
-pub(crate) fn hidden(row: Row) -> Row {
-    Row { device: None, permitted: false, status: None, guard: None, ..row }
+pub(crate) fn hidden(row: &Row) -> Row {
+    Row { device: None, permitted: false, status: None, guard: None, ..row.clone() }
 }
 
 /// Pairs a row with a volume.

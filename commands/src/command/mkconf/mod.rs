@@ -107,7 +107,7 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
     }
     made?;
     writeln!(session.out(), "A CONFIG file was successfully completed.")?;
-    verify(session, &job, names)?;
+    verify(session, &job, &names)?;
     writeln!(
         session.world.output,
         "Please check '{}','{}/horcm_*.log', and modify 'ip_address & service'.",
@@ -206,7 +206,7 @@ fn make(
     let mut lines = Vec::new();
     let mut section = Section::new(job.form, job.group.clone(), job.mu);
     while_running(session, job, |session| {
-        find::each(session, names.to_vec(), false, |_, disk| section.write(&mut lines, disk))
+        find::each(session, names, false, |_, disk| section.write(&mut lines, disk))
     })?;
     if section.volumes() == 0 {
         let error = CciError::new(Code::ExEnodev)
@@ -222,7 +222,7 @@ fn make(
 }
 
 /// Starts the instance with the finished file and shows what its volumes are.
-fn verify(session: &mut Session<'_, '_>, job: &Job, names: Vec<String>) -> Outcome {
+fn verify(session: &mut Session<'_, '_>, job: &Job, names: &[String]) -> Outcome {
     while_running(session, job, |session| {
         find::verify(session, FoundColumns::default(), names, Some(job.mu))
     })
