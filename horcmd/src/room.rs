@@ -140,7 +140,7 @@ mod tests {
             status: Some(status),
             guard: Some(guard),
         };
-        let named = Row { device: Some("d".repeat(devices::LONGEST)), ..row.clone() };
+        let named = Row { device: Some("d".repeat(devices::LONGEST)), ..row };
         assert!(encode(&Some(LdevId::MAX)).len() <= LOCATED);
         assert!(encode(&Some(info)).len() <= DESCRIBED);
         assert!(encode(&Some(status)).len() <= STATUS);

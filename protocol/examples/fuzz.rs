@@ -13,7 +13,7 @@ use protocol::codec;
 use protocol::frame::{Answer, Cut, Label, Outcome, Part, Progress, SessionId, Status, Welcome};
 use protocol::server::{Received, Server};
 use protocol::wire::{Header, Nonces, Packet, open, seal};
-use protocol::{Key, KeyRing, Kind, RequestId, horcm, orders};
+use protocol::{Key, KeyRing, Kind, RequestId, horcm, login, orders};
 
 const MOST_MEMORY_KIB: u64 = 256 << 10;
 
@@ -287,18 +287,18 @@ fn remote() -> SocketAddr {
 fn sample_bodies() -> Vec<Vec<u8>> {
     let end = orders::LocalEnd { ldev: model::LdevId::default(), mu: model::MuNumber::default() };
     vec![
-        codec::encode(&horcm::Request::Ping),
-        codec::encode(&horcm::Request::Units),
-        codec::encode(&horcm::Request::Groups { from: 7 }),
+        codec::encode(&(Vec::<login::Login>::new(), horcm::Request::Ping)),
+        codec::encode(&(Vec::<login::Login>::new(), horcm::Request::Units)),
+        codec::encode(&(Vec::<login::Login>::new(), horcm::Request::Groups { from: 7 })),
         codec::encode(&horcm::Request::Control(horcm::Control::Trace {
             level: Some(3),
             buffered: None,
             size_kb: Some(9),
         })),
         codec::encode(&horcm::Answer::Ok(horcm::Reply::Done)),
-        codec::encode(&orders::Order::Identify),
-        codec::encode(&orders::Order::Status(vec![end; 20])),
-        codec::encode(&orders::Order::Guards(vec![end.ldev; 20])),
+        codec::encode(&(None::<login::Token>, orders::Order::Identify)),
+        codec::encode(&(None::<login::Token>, orders::Order::Status(vec![end; 20]))),
+        codec::encode(&(None::<login::Token>, orders::Order::Guards(vec![end.ldev; 20]))),
         codec::encode(&orders::OrderAnswer::Ok(orders::Reply::Status(vec![
             Some(
                 orders::EndStatus::SMPL

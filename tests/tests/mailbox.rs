@@ -129,11 +129,16 @@ fn done(answer: &[u8]) -> Result<Reply, OrderError> {
     codec::decode::<OrderAnswer>(answer).unwrap()
 }
 
+/// An order as a carrier carries it, of nobody.
+fn given(order: &Order) -> Vec<u8> {
+    codec::encode(&(None::<protocol::login::Token>, order))
+}
+
 #[tokio::test]
 async fn half_an_order_is_no_order_until_the_rest_comes() {
     let lab = start();
     let (client, id) = (ClientId::random(), RequestId::random());
-    let order = codec::encode(&guard(5000));
+    let order = given(&guard(5000));
     assert!(order.len() > 2 * UNIT && order.len() < PIECE, "{}", order.len());
     let message = whole(client, id, &order);
     let half = units(&message, &order);
@@ -148,7 +153,7 @@ async fn half_an_order_is_no_order_until_the_rest_comes() {
     assert_eq!(host.says(5, 1).await.0, State::Taken, "nothing has come but the claim");
     // Somebody else goes on meanwhile.
     let other = Mailbox::new(CommandDevice::of(&lab, "other"));
-    let create = codec::encode(&change(0..1, true));
+    let create = given(&change(0..1, true));
     let answer = other.call(RequestId::random(), Kind::Change, &create, PATIENCE).await.unwrap();
     assert_eq!(done(&answer), Ok(Reply::Done));
     assert_eq!(carried_out(&lab), 1);
@@ -164,7 +169,7 @@ async fn a_spoiled_order_is_told_so_and_changes_nothing() {
     let host = CommandDevice::of(&lab, "spoiled");
     let (client, id) = (ClientId::random(), RequestId::random());
     host.claim(0, client).await;
-    let order = codec::encode(&change(0..PAIRS, true));
+    let order = given(&change(0..PAIRS, true));
     let message = whole(client, id, &order);
     let right = units(&message, &order).concat();
     // A bit of the order, of the checksum, of what it is; an order that is cut short.
@@ -192,7 +197,7 @@ async fn a_spoiled_order_is_told_so_and_changes_nothing() {
 async fn an_order_that_comes_again_is_answered_again_and_carried_out_once() {
     let lab = start();
     let id = RequestId::random();
-    let order = codec::encode(&change(0..PAIRS, true));
+    let order = given(&change(0..PAIRS, true));
     let (one, two) = (CommandDevice::of(&lab, "one"), CommandDevice::of(&lab, "two"));
     // The same message three times, then by other hosts in slots of their own, then by ways that
     // number their messages anew.
@@ -228,7 +233,7 @@ async fn a_slot_is_not_used_by_whom_it_does_not_belong_to() {
     let (one, two) = (CommandDevice::of(&lab, "one"), CommandDevice::of(&lab, "two"));
     let (owner, thief) = (ClientId::random(), ClientId::random());
     one.claim(3, owner).await;
-    let order = codec::encode(&change(0..PAIRS, true));
+    let order = given(&change(0..PAIRS, true));
     let claim = Message { what: What::Claim, client: thief, sequence: 1 };
     for message in [claim, whole(thief, RequestId::random(), &order)] {
         two.send(3, &message, &order).await;
@@ -261,7 +266,7 @@ async fn two_instances_and_four_hosts_share_a_mailbox() {
         let mailbox = Mailbox::new(CommandDevice::of(&lab, &format!("host{n}")));
         all.spawn(async move {
             for round in 0..ROUNDS {
-                let order = codec::encode(&change(n..n + 1, round % 2 == 0));
+                let order = given(&change(n..n + 1, round % 2 == 0));
                 let id = RequestId::random();
                 let answer = mailbox.call(id, Kind::Change, &order, PATIENCE).await.unwrap();
                 assert_eq!(done(&answer), Ok(Reply::Done), "host {n}, round {round}");
