@@ -11,6 +11,7 @@ use protocol::Registration;
 fn good_line(command: &str) -> Option<&'static str> {
     Some(match command {
         "horcctl" => "-D",
+        "raidcom" => "-login user password",
         "paircreate" => "-g snap -vl -IM50",
         "pairevtwait" => "-g snap -nowait -IM50",
         "pairdisplay" | "pairresync" | "pairsplit" | "pairvolchk" => "-g snap -IM50",
@@ -19,7 +20,7 @@ fn good_line(command: &str) -> Option<&'static str> {
         "raidvchkdsp" => "-g snap -v gflag",
         "raidvchkset" => "-g snap -vg inv",
         "horcmshutdown" => "50",
-        "inqraid" | "horcmstart" | "horcmgr" => return None,
+        "inqraid" | "mkconf" | "horcmstart" | "horcmgr" => return None,
         new => panic!("{new} has no line in this test"),
     })
 }
