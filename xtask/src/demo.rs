@@ -105,7 +105,17 @@ impl Session<'_> {
             ["16", "18", "19"].iter().all(|ldev| scan.contains(ldev)),
             "raidscan shows the LUs",
         )?;
+        let found = self.show("raidscan -pi $Phys -find")?;
+        expect(
+            found.contains("Harddisk1        0   F   CL2-C  25   1    62496   18   OPEN-3\n"),
+            "raidscan -find shows the host's disks as the manual does",
+        )?;
         let display = self.show("pairdisplay -g snap -fdc")?;
+        expect(
+            display.contains("snapdev1(L)  Harddisk2 ")
+                && display.contains("snapdev1(R)  Harddisk1 "),
+            "pairdisplay names the volumes by the host's disks",
+        )?;
         statuses(&display, &["SMPL", "SMPL"])
     }
 
