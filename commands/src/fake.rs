@@ -17,7 +17,7 @@ use protocol::{
 use crate::{
     daemon::Daemon,
     environment::Environment,
-    find, run,
+    find_behind_horcm, run,
     session::{Attach, Clock, World},
 };
 
@@ -87,7 +87,7 @@ impl Fake {
     pub(crate) fn run(&mut self, command: &str, line: &str) -> Ran {
         let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
         let (mut output, mut errors) = (Vec::new(), Vec::new());
-        let spec = find(command).unwrap();
+        let spec = find_behind_horcm(command).unwrap();
         let code = run::run(
             spec,
             &words,

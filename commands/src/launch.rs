@@ -170,7 +170,7 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
 
 /// Cuts the daemon loose from the terminal and the process group it is started from.
 #[cfg(unix)]
-fn detach(command: &mut Command) {
+pub(crate) fn detach(command: &mut Command) {
     use std::os::unix::process::CommandExt;
 
     // SAFETY: between fork and exec only async-signal-safe functions may run. setsid is one, and

@@ -29,8 +29,11 @@
 //! | [`failure`] | why a command did not do its work |
 //! | [`logins`] | the user's sessions with storage systems |
 //! | [`links`] | `horcm link DIR` |
+//! | `attach` | a LUN as a file: `horcm attach`, on Linux |
 //! | [`multicall`] | one binary, many names; `horcm` itself |
 
+#[cfg(target_os = "linux")]
+pub mod attach;
 pub mod command;
 pub mod command_log;
 pub mod daemon;
@@ -61,10 +64,16 @@ mod volume_info;
 
 use table::Spec;
 
-/// Every command, in the order of lists.
+/// Every command of CCI's, in the order of lists. Each may be called by a link of its name.
 #[must_use]
 pub fn all() -> &'static [&'static Spec] {
     command::ALL
+}
+
+/// Commands that CCI has not: `horcm NAME`, never by a link.
+#[must_use]
+pub fn own() -> &'static [&'static Spec] {
+    command::OWN
 }
 
 /// The command of this name; a link may also end in `.exe`.
@@ -72,4 +81,10 @@ pub fn all() -> &'static [&'static Spec] {
 pub fn find(name: &str) -> Option<&'static Spec> {
     let name = name.strip_suffix(".exe").unwrap_or(name);
     all().iter().copied().find(|spec| spec.names().any(|known| known == name))
+}
+
+/// The command of this name behind `horcm`.
+#[must_use]
+pub fn find_behind_horcm(name: &str) -> Option<&'static Spec> {
+    find(name).or_else(|| own().iter().copied().find(|spec| spec.name == name))
 }

@@ -12,7 +12,7 @@ use protocol::Home;
 
 use crate::{
     environment::Environment,
-    find, help,
+    find, find_behind_horcm, help,
     links::link,
     run::run,
     session::{WallClock, World},
@@ -56,13 +56,11 @@ fn call(called: &str, words: Vec<OsString>, output: &mut dyn Write, errors: &mut
             }
         }
     }
-    let (spec, words) = match (find(called), text.first().map(String::as_str)) {
+    let behind = text.first().and_then(|command| find_behind_horcm(command));
+    let (spec, words) = match (find(called), behind) {
         (Some(spec), _) => (spec, text.as_slice()),
-        (None, Some(command)) if find(command).is_some() => match find(command) {
-            Some(spec) => (spec, &text[1..]),
-            None => return 0,
-        },
-        (None, _) => return horcm(&text, output, errors),
+        (None, Some(spec)) => (spec, &text[1..]),
+        (None, None) => return horcm(&text, output, errors),
     };
     let home = Home::from_env();
     run(
@@ -131,7 +129,7 @@ fn usage() -> String {
         help::platform(),
         model::version()
     );
-    for spec in crate::all() {
+    for spec in crate::all().iter().chain(crate::own()) {
         text.push_str(&format!(" {:<13} {}\n", spec.name, spec.about));
     }
     text

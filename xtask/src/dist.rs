@@ -38,6 +38,10 @@ pub fn run() -> Result {
             write(&tree.join(format!("usr/share/man/man1/{name}.1")), &man_page(spec, name))?;
         }
     }
+    for spec in commands::own() {
+        let page = tree.join(format!("usr/share/man/man1/horcm-{}.1", spec.name));
+        write(&page, &man_page(spec, spec.name))?;
+    }
     let completions = tree.join("usr/share");
     write(&completions.join("bash-completion/completions/horcm"), &bash())?;
     write(&completions.join("zsh/site-functions/_horcm"), &zsh())?;

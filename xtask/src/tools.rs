@@ -10,7 +10,7 @@ struct Tool {
     package: &'static str,
 }
 
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 15] = [
     Tool { program: "mkfs.ext4", package: "e2fsprogs" },
     Tool { program: "e2fsck", package: "e2fsprogs" },
     Tool { program: "ip", package: "iproute2" },
@@ -18,6 +18,14 @@ const TOOLS: [Tool; 7] = [
     Tool { program: "umount", package: "mount" },
     Tool { program: "ps", package: "procps" },
     Tool { program: "iscsi-test-cu", package: "libiscsi-bin" },
+    Tool { program: "losetup", package: "mount" },
+    Tool { program: "fsfreeze", package: "util-linux" },
+    Tool { program: "mkfs.xfs", package: "xfsprogs" },
+    Tool { program: "xfs_repair", package: "xfsprogs" },
+    Tool { program: "fio", package: "fio" },
+    Tool { program: "qemu-img", package: "qemu-utils" },
+    Tool { program: "sg_inq", package: "sg3-utils" },
+    Tool { program: "sg_vpd", package: "sg3-utils" },
 ];
 
 /// Makes sure that every tool and cargo-nextest is there: installs the missing ones as root on a Debian-like

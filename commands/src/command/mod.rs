@@ -1,6 +1,10 @@
 //! The commands, one file each: option table, run function, tests.
 
+#[cfg(target_os = "linux")]
+pub mod attach;
 mod change;
+#[cfg(target_os = "linux")]
+pub mod detach;
 mod find;
 
 pub mod horcctl;
@@ -24,7 +28,7 @@ pub mod raidvchkset;
 
 use crate::table::Spec;
 
-/// Every command, in the order of lists.
+/// Every command of CCI's, in the order of lists.
 pub(crate) static ALL: &[&Spec] = &[
     &horcctl::SPEC,
     &horcmgr::SPEC,
@@ -44,3 +48,11 @@ pub(crate) static ALL: &[&Spec] = &[
     &raidvchkdsp::SPEC,
     &raidvchkset::SPEC,
 ];
+
+/// Commands that CCI has not.
+#[cfg(target_os = "linux")]
+pub(crate) static OWN: &[&Spec] = &[&attach::SPEC, &detach::SPEC];
+
+/// See above; these need Linux.
+#[cfg(not(target_os = "linux"))]
+pub(crate) static OWN: &[&Spec] = &[];

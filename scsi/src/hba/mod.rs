@@ -80,7 +80,11 @@ async fn luns(session: &Session) -> io::Result<Vec<u16>> {
     Ok(luns)
 }
 
-fn initiator(portal: &Portal) -> io::Result<Initiator> {
+/// Who logs in at a portal, and how.
+///
+/// # Errors
+/// Where there are no random numbers.
+pub fn initiator(portal: &Portal) -> io::Result<Initiator> {
     let mut initiator = Initiator::new(portal.initiator.clone()).map_err(failure)?;
     let credentials = |(name, secret): &(String, String)| Credentials {
         name: name.clone(),
