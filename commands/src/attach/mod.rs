@@ -14,7 +14,7 @@
 //! | [`learn`] | what a fresh session has to do before it is used |
 //! | [`turns`] | writes that overlap, one after the other |
 //! | [`volume`] | bytes at any offset, by blocks |
-//! | [`file`] | the volume as the kernel's FUSE asks for it |
+//! | [`mod@file`] | the volume as the kernel's FUSE asks for it |
 //! | [`mounted`] | mount points: which there are, who holds them, and unmounting |
 //! | [`serve`] | the life of an attachment, from mount to last flush |
 //! | [`start`] | an attachment as a process in the background |
