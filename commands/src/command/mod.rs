@@ -6,7 +6,6 @@ mod change;
 #[cfg(target_os = "linux")]
 pub mod detach;
 mod find;
-
 pub mod horcctl;
 pub mod horcmgr;
 pub mod horcmshutdown;

@@ -16,7 +16,8 @@ use protocol::mailbox::{
 use scsi::{
     device::{LogicalUnits, Target},
     iscsi::{
-        Admission, Authentication, Directory, Limits, Portal, Refusal, Scope, Target as Offer,
+        Admission, Authentication, Directory, Limits, Portal, Refusal, Runtimes, Scope,
+        Target as Offer,
     },
     medium::{Access, BLOCK, Failure, Identity, Inventory, Medium, Pending},
     nexus::TargetPort,
@@ -57,7 +58,7 @@ impl DiskPortal {
         let house = House { target: Arc::new(target), port };
         let portal = Arc::new(Portal::new(Arc::new(house), Limits::default()));
         tokio::select! {
-            served = portal.serve(self.listener, std::future::pending()) => served.unwrap(),
+            served = portal.serve(self.listener, Runtimes::new([]), std::future::pending()) => served.unwrap(),
             () = self.disk.dead.notified() => {}
         }
     }
