@@ -193,6 +193,11 @@ mod tests {
         Mailbox::start(Arc::clone(&array.array), ldev(16)).unwrap()
     }
 
+    /// An order of somebody who has not logged in.
+    fn from_nobody(order: &Order) -> Vec<u8> {
+        codec::encode(&(None::<protocol::login::Token>, order))
+    }
+
     /// With how often it was written to.
     struct Path(MailboxMedium, Arc<AtomicUsize>);
 
@@ -224,7 +229,7 @@ mod tests {
         let plate = host.plate().await.unwrap();
         assert_eq!((plate.serial, plate.ldev, plate.slots), (62_496, 16, 7));
         let call = async |kind, order: &Order| {
-            let order = codec::encode(&(None::<protocol::login::Token>, order));
+            let order = from_nobody(order);
             let answer = host.call(RequestId::random(), kind, &order, Duration::from_secs(30));
             codec::decode::<OrderAnswer>(&answer.await.unwrap()).unwrap()
         };
@@ -248,7 +253,7 @@ mod tests {
         let path = path(start(&array));
         let writes = Arc::clone(&path.1);
         let host = host::Mailbox::new(path);
-        let describe = codec::encode(&Order::Describe((17..1000).map(ldev).collect()));
+        let describe = from_nobody(&Order::Describe((17..1000).map(ldev).collect()));
         assert!(describe.len() > 900);
         let mut counts = Vec::new();
         for _ in 0..2 {
@@ -268,7 +273,7 @@ mod tests {
         let host = host::Mailbox::new(path(Arc::new(mailbox)));
         let change = Order::Change { change: create(), pairs: vec![target(17, 0, Some(18))] };
         let (id, patience) = (RequestId::random(), Duration::from_secs(10));
-        let change = codec::encode(&change);
+        let change = from_nobody(&change);
         let answer = timeout(patience, host.call(id, Kind::Change, &change, patience)).await;
         let answer = answer.expect("it is not waited for");
         let answer = codec::decode::<OrderAnswer>(&answer.expect("it is answered")).unwrap();
@@ -286,7 +291,7 @@ mod tests {
             slot: 0,
             id: RequestId::random(),
             kind: Kind::Change,
-            body: codec::encode(&order),
+            body: from_nobody(&order),
             room: 1000,
         });
         let ending = std::thread::spawn(move || drop(mailbox));
