@@ -106,18 +106,18 @@ pub struct Portal<D> {
     sessions: Sessions,
     room: Shared,
     logins: Arc<Semaphore>,
-    addresses: Mutex<HashMap<IpAddr, usize>>,
+    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
     stopping: watch::Sender<bool>,
 }
 
 /// The right to try to log in; given back when dropped.
-struct Turn<'a> {
-    addresses: &'a Mutex<HashMap<IpAddr, usize>>,
+struct Turn {
+    addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
     address: IpAddr,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = addresses.get_mut(&self.address) {
@@ -142,7 +142,7 @@ impl<D: Directory> Portal<D> {
     #[must_use]
     pub fn new(directory: Arc<D>, limits: Limits) -> Self {
         let logins = Arc::new(Semaphore::new(limits.logins));
-        let (sessions, addresses) = (Sessions::default(), Mutex::default());
+        let (sessions, addresses) = (Sessions::default(), Arc::default());
         let room = Shared::new(limits.buffered_by_all);
         let stopping = watch::Sender::new(false);
         Self { directory, limits, sessions, room, logins, addresses, stopping }
@@ -166,15 +166,17 @@ impl<D: Directory> Portal<D> {
                 () = &mut stop => break,
                 Some(_) = connections.join_next() => {}
                 accepted = self.accept(&listener) => {
-                    // It leaves this runtime, to be taken in by its own.
+                    // It leaves this runtime, to be taken in by its own; whoever has too many
+                    // connections already gets no further than here.
                     if let Some((stream, peer, permit)) = accepted
+                        && let Some(turn) = self.turn(peer.ip(), permit)
                         && let Ok(stream) = stream.into_std()
                         && let Some((runtime, place)) = runtimes.place()
                     {
                         let portal = Arc::clone(&self);
                         let served = async move {
                             if let Ok(stream) = TcpStream::from_std(stream) {
-                                portal.connection(stream, peer, permit).await;
+                                portal.connection(stream, peer, turn).await;
                             }
                             drop(place);
                         };
@@ -209,18 +211,17 @@ impl<D: Directory> Portal<D> {
         }
     }
 
-    fn turn(&self, address: IpAddr, permit: OwnedSemaphorePermit) -> Option<Turn<'_>> {
+    fn turn(&self, address: IpAddr, permit: OwnedSemaphorePermit) -> Option<Turn> {
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let count = addresses.entry(address).or_default();
+        if *count >= self.limits.logins_per_address {
+            return None;
+        }
         *count += 1;
-        let turn = Turn { addresses: &self.addresses, address, _permit: permit };
-        let fits = *count <= self.limits.logins_per_address;
-        drop(addresses);
-        fits.then_some(turn)
+        Some(Turn { addresses: Arc::clone(&self.addresses), address, _permit: permit })
     }
 
-    async fn connection(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
-        let Some(turn) = self.turn(peer.ip(), permit) else { return };
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr, turn: Turn) {
         let (Ok(()), Ok(local)) = (stream.set_nodelay(true), stream.local_addr()) else { return };
         // On a socket for both families an IPv4 address looks like none.
         let local = SocketAddr::new(local.ip().to_canonical(), local.port());
