@@ -24,8 +24,6 @@ pub enum Order {
     Identify,
     /// Which LDEVs stand at these paths? Answered by [`Reply::Located`].
     Locate(Vec<LuPath>),
-    /// At which paths are these LUs seen? Answered by [`Reply::Traced`].
-    Trace(Vec<Sighting>),
     /// What are these LDEVs? Answered by [`Reply::Described`].
     Describe(Vec<LdevId>),
     /// The LUs of a port, from the `from`th on. Answered by [`Reply::Scanned`].
@@ -64,6 +62,8 @@ pub enum Order {
     },
     /// End the session whose token goes along. Answered by [`Reply::Done`].
     Logout,
+    /// At which paths are these LUs seen? Answered by [`Reply::Traced`].
+    Trace(Vec<Sighting>),
 }
 
 impl Order {
@@ -202,15 +202,14 @@ impl From<CciError> for OrderError {
     }
 }
 
-/// The answer of an order that was carried out.
+/// The answer of an order that was carried out. Storage systems keep answers on disk
+/// (`docs/format.md`, executed orders): new ones come at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// To [`Order::Identify`].
     Identity(Identity),
     /// To [`Order::Locate`]; `None` where no LU stands at a path.
     Located(Vec<Option<LdevId>>),
-    /// To [`Order::Trace`]; `None` where the port shows no such LDEV.
-    Traced(Vec<Option<LuPath>>),
     /// To [`Order::Describe`]; `None` where there is no such LDEV.
     Described(Vec<Option<LdevInfo>>),
     /// To [`Order::Scan`].
@@ -224,10 +223,12 @@ pub enum Reply {
     Status(Vec<Option<EndStatus>>),
     /// To [`Order::Guards`]; `None` where there is no such LDEV.
     Guards(Vec<Option<GuardState>>),
-    /// To [`Order::Login`].
-    LoggedIn(Token),
     /// To every other order that changes something.
     Done,
+    /// To [`Order::Trace`]; `None` where the port shows no such LDEV.
+    Traced(Vec<Option<LuPath>>),
+    /// To [`Order::Login`].
+    LoggedIn(Token),
 }
 
 /// Who a storage system is.
@@ -331,4 +332,16 @@ pub struct GuardState {
     pub guard: Guard,
     /// How many days are left until it may be lowered, rounded up; 0 when it may be now.
     pub retention_days: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec;
+
+    /// Storage systems have it on disk since their first release.
+    #[test]
+    fn the_answer_that_is_kept_keeps_its_bytes() {
+        assert_eq!(codec::encode(&OrderAnswer::Ok(Reply::Done)), [0, 6]);
+    }
 }
