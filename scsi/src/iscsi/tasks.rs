@@ -36,7 +36,7 @@ enum Fit {
     /// There is.
     Room,
     /// Not before other commands of its unit have ended.
-    UnitFull(LunAddress),
+    UnitFull,
     /// Not before other commands of its session have ended.
     Full,
     /// Not before other sessions give some back.
@@ -166,30 +166,26 @@ impl<D: Directory> Connection<'_, D> {
     pub(super) fn admit(&mut self) {
         self.room.settle(self.used());
         self.starved = false;
-        let (mut at, mut full) = (0, Vec::new());
+        let (mut at, mut long_ones_wait, mut units) = (0, false, Vec::new());
         while let Some(itt) = self.line.get(at).copied() {
-            // Those of a unit go in as they came: what has room waits for what came before it, which
-            // must not wait for that room.
-            let behind = |task: &Task<_>| !task.is_ahead() && full.contains(&task.call.lun);
-            let fit = match self.tasks.get(&itt) {
-                Some(task) if behind(task) => Fit::UnitFull(task.call.lun),
-                _ => self.fit(itt),
+            let Some(task) = self.tasks.get(&itt) else {
+                self.line.remove(at);
+                continue;
             };
-            match fit {
-                Fit::Room => {
-                    self.line.remove(at);
-                    self.let_in(itt);
-                }
-                Fit::UnitFull(lun) => {
-                    full.push(lun);
-                    at += 1;
-                }
-                Fit::Full => return,
-                Fit::Starved => {
-                    self.starved = true;
-                    return;
-                }
+            let (lun, long) = (task.call.lun, task.cost > LITTLE);
+            // Those of a unit go in as they came: what has room waits for what came before it, which
+            // must not wait for that room. Long ones do so too, or the longest never has its turn.
+            let behind = !task.is_ahead() && units.contains(&lun) || long && long_ones_wait;
+            let fit = if behind { Fit::UnitFull } else { self.fit(itt) };
+            if fit == Fit::Room {
+                self.line.remove(at);
+                self.let_in(itt);
+                continue;
             }
+            self.starved |= fit == Fit::Starved;
+            long_ones_wait |= fit == Fit::Full;
+            units.push(lun);
+            at += 1;
         }
     }
 
@@ -206,11 +202,13 @@ impl<D: Directory> Connection<'_, D> {
             }
             let of_unit = self.taken_by(|task| task.cost > LITTLE && task.call.lun == lun);
             if of_unit > 0 && of_unit + cost > self.limits.buffered / PART {
-                return Fit::UnitFull(lun);
+                return Fit::UnitFull;
             }
         }
         let always = self.taken + self.outbox.len() + cost <= self.limits.buffered_always;
-        if always || self.room.take(self.used() - loose + cost) { Fit::Room } else { Fit::Starved }
+        // While somebody starves, others go on with what they need not ask for.
+        let taken = always || !self.starved && self.room.take(self.used() - loose + cost);
+        if taken { Fit::Room } else { Fit::Starved }
     }
 
     /// Lets a command in that has room.

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{join, join_all};
 
-use super::{Serving, TARGET, raw::Raw, read, within, write, write10};
-use crate::iscsi::{
-    Initiator,
-    pdu::{DataOut, NO_TAG, NopOut, Response, ScsiCommand},
-    portal::Limits,
+use super::{Serving, TARGET, host, raw::Raw, read, read10, within, write, write10};
+use crate::{
+    iscsi::{
+        Initiator,
+        pdu::{DataOut, NO_TAG, NopOut, Response, ScsiCommand},
+        portal::Limits,
+    },
+    task::LunAddress,
 };
 
 #[tokio::test]
@@ -74,6 +78,36 @@ async fn who_hoards_room_leaves_as_much_to_others_and_gives_it_back_at_the_end()
         drop(hoarder);
     });
     assert_eq!(wrote.status, 0);
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_command_that_starves_leaves_little_ones_what_is_their_session_s() {
+    let (buffered_always, buffered_by_all) = (128 << 10, 1 << 20);
+    let limits = Limits { buffered_always, buffered_by_all, ..Limits::default() };
+    let serving = Serving::open(limits).await;
+    let mut hoarder = Raw::login_as(&serving, "iqn.2026-11.test:hoarder", &SOLICITED).await;
+    assert_eq!(hoard(&mut hoarder, 1).await, 1);
+    let session = within(host().login(serving.address, TARGET)).await.unwrap();
+    let stuck = LunAddress::from_number(3).unwrap();
+    *serving.disk.stuck.lock().unwrap() = Some(stuck);
+    let starves = read(&session, 0, 2048, 1 << 20);
+    let little = [(); 3].map(|()| async {
+        let cdb = read10(0, 128);
+        let read = session.command(stuck, &cdb, Bytes::new(), 64 << 10).await.unwrap();
+        assert_eq!(read.status, 0);
+    });
+    let others = async {
+        let released = async {
+            // Sent last, answered: the target has them all, and two of them fill what is its own.
+            within(session.ping(Bytes::new())).await.unwrap();
+            serving.disk.release.add_permits(3);
+        };
+        within(join(join_all(little), released)).await;
+        drop(hoarder);
+    };
+    let (read, ()) = within(join(starves, others)).await;
+    assert_eq!(read.data.len(), 1 << 20);
     serving.stop().await;
 }
 
