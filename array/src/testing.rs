@@ -202,6 +202,7 @@ pub(crate) fn quick_split() -> PairChange {
         writable: true,
         mode: Some(model::SplitMode::Quick),
         pace: None,
+        fresh: false,
     })
 }
 

@@ -162,7 +162,7 @@ fn create() -> PairChange {
 }
 
 fn split(mode: SplitMode) -> PairChange {
-    PairChange::Split(SplitOptions { writable: true, mode: Some(mode), pace: None })
+    PairChange::Split(SplitOptions { writable: true, mode: Some(mode), pace: None, fresh: false })
 }
 
 fn resync(restore: bool) -> PairChange {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use model::{CciError, Mode, error::printable};
+use protocol::here::{host_name, user_id};
 
 use crate::{scope::Scope, session::World};
 
@@ -202,37 +203,6 @@ impl Date {
             self.year
         )
     }
-}
-
-/// This host's name as it stands in log file names; letters, digits, `-`, `_` and `.` only.
-#[must_use]
-pub fn host_name() -> String {
-    let name = raw_host_name();
-    let name: String = name
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-        .collect();
-    if name.is_empty() { "localhost".to_owned() } else { name }
-}
-
-#[cfg(unix)]
-fn raw_host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-#[cfg(not(unix))]
-fn raw_host_name() -> String {
-    std::env::var("COMPUTERNAME").unwrap_or_default()
-}
-
-#[cfg(unix)]
-pub(crate) fn user_id() -> u32 {
-    rustix::process::geteuid().as_raw()
-}
-
-#[cfg(not(unix))]
-pub(crate) fn user_id() -> u32 {
-    0
 }
 
 #[cfg(test)]

@@ -9,10 +9,9 @@ use std::{
 };
 
 use model::Instance;
-use protocol::{Home, Registration};
+use protocol::{Home, Registration, here::host_name};
 
 use crate::{
-    command_log::host_name,
     lifecycle::answers,
     session::{Clock, World},
 };

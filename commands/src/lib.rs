@@ -27,7 +27,6 @@
 //! | [`finding`] | the disks of this host, by device lists |
 //! | [`partitions`], `volume_info` | partition tables, kept and written back |
 //! | [`failure`] | why a command did not do its work |
-//! | [`logins`] | the user's sessions with storage systems |
 //! | [`links`] | `horcm link DIR` |
 //! | `attach` | a LUN as a file: `horcm attach`, on Linux |
 //! | [`multicall`] | one binary, many names; `horcm` itself |
@@ -47,7 +46,6 @@ pub mod interactive;
 pub mod launch;
 pub mod lifecycle;
 pub mod links;
-pub mod logins;
 pub mod multicall;
 pub mod pages;
 pub mod parse;

@@ -9,7 +9,7 @@ use protocol::{
 };
 
 use crate::{
-    daemon::{Attached, Daemon, unexpected},
+    daemon::{Attached, unexpected},
     session::Session,
 };
 

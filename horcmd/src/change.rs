@@ -15,10 +15,11 @@ use protocol::{
 
 use crate::{
     batch,
-    catalog::{Group, Member},
+    catalog::Member,
     daemon::Daemon,
     plan::{self, Part, UnitPlan},
-    protection, selection,
+    protection,
+    selection::{self, Chosen},
     sides::{self, Details},
     summary,
 };
@@ -45,17 +46,57 @@ pub async fn change(
             .cause("remote copy (HORC mode) is not there yet")
             .advice("for local copies set HORCC_MRCF=1, or say -IM"));
     }
-    let chosen = selection::choose(&daemon.catalog, &selection.target)?;
+    let mut parts = Vec::new();
+    for chosen in permitted(daemon, selection).await? {
+        parts.extend(parts_of(daemon, &chosen, selection, local_only).await?);
+        if parts.len() > MAX_PAIRS {
+            return Err(CciError::new(Code::ExErange)
+                .object(chosen.group.name.to_string())
+                .cause(format!("that makes more than {MAX_PAIRS} volumes"))
+                .advice("divide the group"));
+        }
+    }
+    let plans = plan::plan(&parts, &change, primary)?;
+    check_units(daemon, &parts, &plans).await?;
+    let mut done: Vec<Serial> = Vec::new();
+    for plan in plans {
+        let unit = daemon.units.by_serial(plan.serial)?;
+        let order = Order::Change { change, pairs: plan.pairs };
+        let answer = unit.order(id, &order).await;
+        let part = |at: u32| parts.get(*plan.parts.get(usize::try_from(at).ok()?)?);
+        let object = |at| part(at).map(Part::object);
+        answer.map_err(|refused| told(refused, object, &done))?;
+        done.push(plan.serial);
+    }
+    Ok(Reply::Done)
+}
+
+/// The volumes that are to change, every one of which this host may use.
+///
+/// # Errors
+/// As [`selection::choose_all`] and [`protection::check`].
+async fn permitted<'a>(
+    daemon: &'a Daemon,
+    selection: &Selection,
+) -> Result<Vec<Chosen<'a>>, CciError> {
+    let all = selection::choose_all(&daemon.catalog, &selection.target)?;
+    for chosen in &all {
+        let members: Vec<&Member> = chosen.members().iter().collect();
+        protection::check(daemon, chosen.group, &members).await?;
+    }
+    Ok(all)
+}
+
+/// The volumes of one group with their partners.
+async fn parts_of<'a>(
+    daemon: &Arc<Daemon>,
+    chosen: &Chosen<'a>,
+    selection: &Selection,
+    local_only: bool,
+) -> Result<Vec<Part<'a>>, CciError> {
     let group = chosen.group;
     let members: Vec<&Member> = chosen.members().iter().collect();
-    if members.len() > MAX_PAIRS {
-        return Err(CciError::new(Code::ExErange)
-            .object(group.name.to_string())
-            .cause(format!("it has more than {MAX_PAIRS} volumes"))
-            .advice("divide the group"));
-    }
     summary::check_mirrors(daemon, group, &members, selection)?;
-    protection::check(daemon, group, &members).await?;
     let locals = members
         .iter()
         .map(|member| Ok((member.name.clone(), sides::end_of(group, member, selection)?)))
@@ -66,28 +107,14 @@ pub async fn change(
         let names: Vec<DevName> = locals.iter().map(|(name, _)| name.clone()).collect();
         Some(sides::remote(daemon, group, &names, selection, Details::default()).await?)
     };
-    let parts = plan::join(group, locals, remotes)?;
-    let plans = plan::plan(group, &parts, &change, primary)?;
-    check_units(daemon, group, &parts, &plans).await?;
-    let mut done: Vec<Serial> = Vec::new();
-    for plan in plans {
-        let unit = daemon.units.by_serial(plan.serial)?;
-        let order = Order::Change { change, pairs: plan.pairs };
-        let answer = unit.order(id, &order).await;
-        let part = |at: u32| parts.get(*plan.parts.get(usize::try_from(at).ok()?)?);
-        let object = |at| part(at).map(|part| group.object(&part.name, Some(part.local)));
-        answer.map_err(|refused| told(refused, object, &done))?;
-        done.push(plan.serial);
-    }
-    Ok(Reply::Done)
+    plan::join(group, locals, remotes)
 }
 
 /// Every storage system must be known; and when there are several, each must answer for its
 /// volumes before the first one changes: one order cannot span them.
 async fn check_units(
     daemon: &Daemon,
-    group: &Group,
-    parts: &[Part],
+    parts: &[Part<'_>],
     plans: &[UnitPlan],
 ) -> Result<(), CciError> {
     for plan in plans {
@@ -101,7 +128,7 @@ async fn check_units(
     for (part, status) in parts.iter().zip(statuses) {
         if status.is_none() {
             return Err(CciError::new(Code::ExEnldev)
-                .object(group.object(&part.name, Some(part.local)))
+                .object(part.object())
                 .cause("its storage system has no such LDEV")
                 .advice("correct the configuration and start the instance again"));
         }
@@ -120,12 +147,11 @@ pub async fn set_guard(
     guard: Guard,
     retention_days: Option<u32>,
 ) -> Answer {
-    let chosen = selection::choose(&daemon.catalog, &selection.target)?;
-    let group = chosen.group;
-    let members: Vec<&Member> = chosen.members().iter().collect();
-    protection::check(daemon, group, &members).await?;
+    let all = permitted(daemon, selection).await?;
+    let members =
+        all.iter().flat_map(|chosen| chosen.members().iter().map(|member| (chosen.group, member)));
     let mut units: Vec<(Serial, Vec<LdevId>, Vec<String>)> = Vec::new();
-    for member in members {
+    for (group, member) in members {
         let end = sides::end_of(group, member, selection)?;
         daemon.units.by_serial(end.volume.serial)?;
         let position = units.iter().position(|unit| unit.0 == end.volume.serial);

@@ -11,13 +11,23 @@ use crate::{catalog::Group, protection, summary};
 
 /// A volume that takes part in a change.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct Part<'a> {
+    /// Its group.
+    pub group: &'a Group,
     /// Its name.
     pub name: DevName,
     /// This instance's end.
     pub local: PairEnd,
     /// The remote instance's end; `None` with `-l`.
     pub remote: Option<PairEnd>,
+}
+
+impl Part<'_> {
+    /// How messages name it.
+    #[must_use]
+    pub fn object(&self) -> String {
+        self.group.object(&self.name, Some(self.local))
+    }
 }
 
 /// One order: all pairs of one storage system.
@@ -40,9 +50,9 @@ pub fn join(
     group: &Group,
     locals: Vec<(DevName, PairEnd)>,
     remotes: Option<Vec<Option<Row>>>,
-) -> Result<Vec<Part>, CciError> {
+) -> Result<Vec<Part<'_>>, CciError> {
     let Some(remotes) = remotes else {
-        let alone = |(name, local)| Part { name, local, remote: None };
+        let alone = |(name, local)| Part { group, name, local, remote: None };
         return Ok(locals.into_iter().map(alone).collect());
     };
     let pairs = locals.into_iter().zip(remotes);
@@ -60,7 +70,7 @@ pub fn join(
                     .cause("both instances name the same LDEV: a volume cannot be its own partner")
                     .advice("correct the volume in one of the two configurations"));
             }
-            Ok(Part { name, local, remote: Some(remote) })
+            Ok(Part { group, name, local, remote: Some(remote) })
         })
         .collect()
 }
@@ -68,21 +78,20 @@ pub fn join(
 /// The orders of a change.
 ///
 /// `paircreate` lists the P-VOL first, which is on the side `primary`; everything else is said of
-/// this instance's end. `group` names the volumes in errors.
+/// this instance's end.
 ///
 /// # Errors
 /// EX_REQARG for a creation without a side, EX_OPTINV for one without the remote side,
 /// EX_ENQSER for partners in two storage systems, EX_EXTCTG for a consistency group across them.
 pub fn plan(
-    group: &Group,
-    parts: &[Part],
+    parts: &[Part<'_>],
     change: &PairChange,
     primary: Option<Side>,
 ) -> Result<Vec<UnitPlan>, CciError> {
     let mut plans: Vec<UnitPlan> = Vec::new();
     for (index, part) in parts.iter().enumerate() {
         let (end, partner) = match change {
-            PairChange::Create(_) => creation(group, part, primary)?,
+            PairChange::Create(_) => creation(part, primary)?,
             _ => (part.local, part.remote),
         };
         let serial = end.volume.serial;
@@ -103,8 +112,9 @@ pub fn plan(
             CtgRequest::Any => String::new(),
             CtgRequest::Id(id) => format!(" {id}"),
         };
+        let group = parts.first().map(|part| part.group.name.as_str()).unwrap_or_default();
         return Err(CciError::new(Code::ExExtctg)
-            .object(format!("{} consistency group{ctg}", group.name))
+            .object(format!("{group} consistency group{ctg}"))
             .cause(format!(
                 "its P-VOLs are in Serial# {} and in Serial# {}",
                 first.serial, second.serial
@@ -116,11 +126,10 @@ pub fn plan(
 
 /// P-VOL and S-VOL of a pair to be made.
 fn creation(
-    group: &Group,
-    part: &Part,
+    part: &Part<'_>,
     primary: Option<Side>,
 ) -> Result<(PairEnd, Option<PairEnd>), CciError> {
-    let refuse = |code| CciError::new(code).object(group.object(&part.name, Some(part.local)));
+    let refuse = |code| CciError::new(code).object(part.object());
     let side = primary.ok_or_else(|| {
         refuse(Code::ExReqarg)
             .cause("paircreate has to know which side's volumes are the P-VOLs")
@@ -163,8 +172,10 @@ mod tests {
         }
     }
 
-    fn part(local: PairEnd, remote: Option<PairEnd>) -> Part {
-        Part { name: "v".parse().unwrap(), local, remote }
+    type Ends = (PairEnd, Option<PairEnd>);
+
+    fn part(local: PairEnd, remote: Option<PairEnd>) -> Ends {
+        (local, remote)
     }
 
     fn create(group: Option<CtgRequest>) -> PairChange {
@@ -172,12 +183,18 @@ mod tests {
     }
 
     fn run(
-        parts: &[Part],
+        ends: &[Ends],
         change: PairChange,
         primary: Option<Side>,
     ) -> Result<Vec<UnitPlan>, Code> {
         let catalog = catalog(&[("g", "v", 1, "0")]);
-        plan(&catalog.groups()[0], parts, &change, primary).map_err(|e| e.code)
+        let group = &catalog.groups()[0];
+        let part = |(local, remote): &Ends| {
+            let name = "v".parse().unwrap();
+            Part { group, name, local: *local, remote: *remote }
+        };
+        let parts: Vec<_> = ends.iter().map(part).collect();
+        plan(&parts, &change, primary).map_err(|e| e.code)
     }
 
     #[test]

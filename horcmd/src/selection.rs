@@ -1,6 +1,6 @@
 //! Which volumes a request is about (`cci` 2.0: `-g`, `-d`, `-d[g] seq# LDEV# [MU#]`).
 
-use std::ops::Range;
+use std::{collections::HashSet, ops::Range};
 
 use confparse::Mirror;
 use model::{CciError, Code, Mode, MuNumber, VolumeId};
@@ -45,6 +45,10 @@ pub fn choose<'a>(catalog: &'a Catalog, target: &Target) -> Result<Chosen<'a>, C
             Ok(Chosen { group, range })
         }
         Target::Ldev { volume, mu, whole_group } => first_with(catalog, *volume, *mu, *whole_group),
+        Target::Volumes(volumes) => Err(CciError::new(Code::ExInvarg)
+            .object(format!("a list of {} volumes", volumes.len()))
+            .cause("only changes and guards take volumes of several groups")
+            .advice("ask for each group")),
         Target::Device { path, .. } => Err(no_device(path)),
     }
 }
@@ -57,6 +61,30 @@ pub fn no_device(path: &str) -> CciError {
         .object(path)
         .cause("this host has no such disk, or it is no LU of a storage system")
         .advice("look with raidscan -find, or name the volume with -g and -d")
+}
+
+/// Finds the volumes of a change, which may name some of several groups.
+///
+/// # Errors
+/// As [`choose`]; EX_INVARG for an empty list, or one that names a volume twice.
+pub fn choose_all<'a>(catalog: &'a Catalog, target: &Target) -> Result<Vec<Chosen<'a>>, CciError> {
+    let Target::Volumes(volumes) = target else {
+        return Ok(vec![choose(catalog, target)?]);
+    };
+    let refuse = |object: String, cause| CciError::new(Code::ExInvarg).object(object).cause(cause);
+    if volumes.is_empty() {
+        return Err(refuse("a list of volumes".to_owned(), "it is empty"));
+    }
+    let mut seen = HashSet::new();
+    let mut all = Vec::with_capacity(volumes.len());
+    for (group, name) in volumes {
+        if !seen.insert((group, name)) {
+            return Err(refuse(format!("{group}/{name}"), "the list names it twice"));
+        }
+        let volume = Some(name.clone());
+        all.push(choose(catalog, &Target::Group { group: group.clone(), volume })?);
+    }
+    Ok(all)
 }
 
 const fn one(position: usize) -> Range<usize> {
@@ -172,6 +200,29 @@ mod tests {
         let error = choose(&catalog, &by_ldev(2, Some(3), false)).unwrap_err();
         assert_eq!(error.code, Code::ExEnodev);
         assert!(error.to_string().contains("LDEV 2 of Serial# 62496 MU# 3"));
+    }
+
+    #[test]
+    fn a_list_names_volumes_of_several_groups_each_once() {
+        let catalog = catalog(&ROWS);
+        let list = |names: &[(&str, &str)]| {
+            let volume = |(g, v): &(&str, &str)| (g.parse().unwrap(), v.parse().unwrap());
+            Target::Volumes(names.iter().map(volume).collect())
+        };
+        let chosen = choose_all(&catalog, &list(&[("b", "w1"), ("a", "v2")])).unwrap();
+        let names: Vec<_> = chosen
+            .iter()
+            .flat_map(|one| {
+                one.members().iter().map(|m| (one.group.name.as_str(), m.name.as_str()))
+            })
+            .collect();
+        assert_eq!(names, [("b", "w1"), ("a", "v2")]);
+        let code = |target| choose_all(&catalog, &target).unwrap_err().code;
+        assert_eq!(code(list(&[])), Code::ExInvarg);
+        assert_eq!(code(list(&[("a", "v1"), ("b", "w1"), ("a", "v1")])), Code::ExInvarg);
+        assert_eq!(code(list(&[("a", "v1"), ("c", "v1")])), Code::ExEnogrp);
+        assert_eq!(code(list(&[("a", "v1"), ("b", "v1")])), Code::ExEnodev);
+        assert_eq!(choose(&catalog, &list(&[("a", "v1")])).unwrap_err().code, Code::ExInvarg);
     }
 
     #[test]

@@ -18,6 +18,7 @@ lab::on_every_carrier! {
     the_seeds_session_reaches_the_array_with_the_right_ends,
     a_command_sent_twice_with_one_id_is_carried_out_once_even_after_a_crash,
     refusals_name_the_volume_in_the_words_of_the_configuration,
+    volumes_of_several_groups_change_in_one_order,
     in_horc_mode_everything_shows_unpaired,
     questions_about_the_instance_are_answered,
 }
@@ -149,6 +150,60 @@ fn refusals_name_the_volume_in_the_words_of_the_configuration(carrier: Carrier) 
     assert_eq!(p.raw(Kind::Read, b"\xff\xffnonsense").unwrap_err().code, Code::ExUnwcmd);
     let sneaky = codec::encode(&(Vec::<protocol::login::Login>::new(), split()));
     assert_eq!(p.raw(Kind::Read, &sneaky).unwrap_err().code, Code::ExInvcmd);
+}
+
+fn volumes_of_several_groups_change_in_one_order(carrier: Carrier) {
+    let world = World::new();
+    let array = FakeArray::seed(carrier, &world);
+    for ldev in [20, 21] {
+        array.lock().ldevs.insert(model::LdevId::new(ldev).unwrap(), None);
+    }
+    Pair::write([&world, &world], &array.command_device(), 3000);
+    for (instance, ldev, mu) in [(50, 20, 1), (51, 21, 0)] {
+        let file = world.dir.path().join(format!("etc/horcm{instance}.conf"));
+        let conf = std::fs::read_to_string(&file).unwrap();
+        let inst = conf.lines().last().unwrap().replacen("snap", "data", 1);
+        let more = format!("{conf}{inst}\nHORCM_LDEV\ndata datadev1 62496 {ldev} {mu}\n");
+        std::fs::write(&file, more).unwrap();
+    }
+    let (mut p, mut s) = (world.start(50), world.start(51));
+    let volumes = |names: &[(&str, &str)]| Selection {
+        target: Target::Volumes(
+            names.iter().map(|(g, v)| (g.parse().unwrap(), v.parse().unwrap())).collect(),
+        ),
+        ..group("snap")
+    };
+    let both = volumes(&[("snap", "snapdev1"), ("data", "datadev1")]);
+    let change = |change, local_only| Request::Change {
+        selection: both.clone(),
+        change,
+        primary: Some(Side::Local),
+        local_only,
+    };
+    let create = change(PairChange::Create(CreateOptions::default()), false);
+    assert_eq!(p.ask(&create), Ok(Reply::Done));
+    let split = SplitOptions { fresh: true, ..SplitOptions::default() };
+    assert_eq!(p.ask(&change(PairChange::Split(split), true)), Ok(Reply::Done));
+    let guard = Request::SetGuard {
+        selection: both,
+        guard: Guard::of(GuardType::Inv),
+        retention_days: None,
+    };
+    assert_eq!(s.ask(&guard), Ok(Reply::Done));
+    let state = array.lock();
+    let listed: Vec<Vec<_>> = state
+        .orders
+        .iter()
+        .filter_map(|(_, order)| match order {
+            Order::Change { pairs, .. } => Some(pairs.iter().map(|pair| pair.end).collect()),
+            _ => None,
+        })
+        .collect();
+    let ends = vec![end(18, 2), end(20, 1)];
+    assert_eq!(listed, [ends.clone(), ends], "one order each, with both groups in it");
+    let guarded =
+        state.guards.keys().map(|ldev| ldev.get()).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(guarded, [19, 21].into());
 }
 
 fn in_horc_mode_everything_shows_unpaired(carrier: Carrier) {

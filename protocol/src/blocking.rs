@@ -41,14 +41,40 @@ impl BlockingCaller {
         body: &[u8],
         patience: Duration,
     ) -> Result<Vec<u8>, CallError> {
+        self.run_as(id, kind, body, patience, None)
+    }
+
+    /// The same, and ends at `deadline` at the latest, whatever the server says.
+    ///
+    /// # Errors
+    /// [`CallError`]; [`CallError::Late`] at the deadline.
+    pub fn call_until(
+        &mut self,
+        id: RequestId,
+        kind: Kind,
+        body: &[u8],
+        patience: Duration,
+        deadline: Instant,
+    ) -> Result<Vec<u8>, CallError> {
+        self.run_as(id, kind, body, patience, Some(deadline))
+    }
+
+    fn run_as(
+        &mut self,
+        id: RequestId,
+        kind: Kind,
+        body: &[u8],
+        patience: Duration,
+        deadline: Option<Instant>,
+    ) -> Result<Vec<u8>, CallError> {
         self.client.start(Instant::now(), id, kind, body.to_vec(), patience)?;
-        let result = self.run(id);
+        let result = self.run(id, deadline);
         // After a failed socket the call may still be under way.
         self.client.abandon(id);
         result
     }
 
-    fn run(&mut self, id: RequestId) -> Result<Vec<u8>, CallError> {
+    fn run(&mut self, id: RequestId, deadline: Option<Instant>) -> Result<Vec<u8>, CallError> {
         loop {
             while let Some(datagram) = self.client.poll_transmit() {
                 if let Err(error) = self.socket.send(&datagram) {
@@ -62,7 +88,12 @@ impl BlockingCaller {
             }
             // A call under way always has a deadline.
             let until = self.client.next_timeout().ok_or(CallError::Silent)?;
-            let wait = until.saturating_duration_since(Instant::now());
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Err(CallError::Late);
+            }
+            let until = deadline.map_or(until, |deadline| until.min(deadline));
+            let wait = until.saturating_duration_since(now);
             if wait.is_zero() {
                 self.client.timeout(Instant::now());
                 continue;

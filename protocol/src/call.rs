@@ -22,6 +22,10 @@ pub enum CallError {
     /// another key. A change may or may not have happened; calling again with the same id is safe.
     #[error("no answer in time")]
     Silent,
+    /// The deadline of the call passed while the server still said that it works on it. A change
+    /// may or may not have happened.
+    #[error("not done at the deadline")]
+    Late,
     /// The request is larger than 8 MiB, or its answer larger than one datagram.
     #[error("the request or its answer is too large")]
     TooLarge,

@@ -201,6 +201,9 @@ pub enum Target {
         /// `-dg`: the whole group, not that volume only.
         whole_group: bool,
     },
+    /// These volumes, of one group or of several: what changes in one order an array. Only
+    /// [`Request::Change`] and [`Request::SetGuard`] take it; 1 to 65,536, none twice.
+    Volumes(Vec<(GroupName, DevName)>),
     /// `-d[g] raw_device [MU#]`: the first group that holds that device of the host.
     Device {
         /// The device file as the user wrote it, at most 255 bytes.

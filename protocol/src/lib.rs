@@ -7,10 +7,12 @@
 //! |---|---|
 //! | [`horcm`] | requests of commands and peers to a horcmd, and its answers |
 //! | [`login`] | passwords and tokens of users |
+//! | [`logins`] | the sessions with storage systems that this user keeps |
 //! | [`orders`] | orders of a horcmd to a storage system, and its answers |
 //! | [`codec`] | bodies to bytes and back |
 //! | [`request_id`] | the name of one request, end to end |
 //! | [`key`], `key_file` | the shared secret, the ring a server accepts, keys on disk |
+//! | [`here`] | this host and this user, as names of files carry them |
 //! | [`home`] | where an installation keeps its files |
 //! | [`registration`] | how commands find the daemon of an instance |
 //! | `call` | read or change; how a call can fail |
@@ -27,7 +29,9 @@
 //! | [`endpoint`] | the server on a tokio socket |
 //! | [`caller`] | the client on a tokio socket |
 //! | [`blocking`] | the client on a plain socket, for commands |
+//! | [`attached`] | the daemon of an instance, found and asked |
 
+pub mod attached;
 pub mod blocking;
 mod call;
 pub mod caller;
@@ -35,12 +39,14 @@ pub mod client;
 pub mod codec;
 pub mod endpoint;
 pub mod frame;
+pub mod here;
 pub mod home;
 pub mod horcm;
 pub mod key;
 mod key_file;
 mod ledger;
 pub mod login;
+pub mod logins;
 pub mod mailbox;
 pub mod orders;
 mod outstanding;
@@ -54,6 +60,7 @@ pub mod strangers;
 mod window;
 pub mod wire;
 
+pub use attached::Attached;
 pub use blocking::BlockingCaller;
 pub use call::{CallError, Kind};
 pub use caller::Caller;

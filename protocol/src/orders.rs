@@ -158,6 +158,9 @@ pub struct SplitOptions {
     pub mode: Option<SplitMode>,
     /// `-C`: pace of the copy behind a split; `None` keeps the pair's own.
     pub pace: Option<CopyPace>,
+    /// A pair that is split already is refused (EX_INVSTP) instead of left as it is: its S-VOL
+    /// holds an earlier instant than this order's.
+    pub fresh: bool,
 }
 
 /// Options of `pairresync`.

@@ -148,6 +148,23 @@ async fn a_server_at_work_keeps_the_patience_of_its_clients() {
 }
 
 #[tokio::test]
+async fn a_deadline_ends_a_call_that_the_server_still_works_on() {
+    // Requests that are kept unanswered are being worked on.
+    let kept = std::sync::Mutex::new(Vec::new());
+    let address = serve(move |incoming| kept.lock().unwrap().push(incoming)).await;
+    let began = Instant::now();
+    let late = tokio::task::spawn_blocking(move || {
+        let mut caller = BlockingCaller::connect(address, key()).unwrap();
+        let deadline = Instant::now() + Duration::from_millis(1_000);
+        let patience = Duration::from_millis(400);
+        caller.call_until(RequestId::random(), Kind::Change, &[], patience, deadline)
+    });
+    let late = late.await.unwrap();
+    assert!(matches!(late, Err(CallError::Late)), "{late:?}");
+    assert!(began.elapsed() >= Duration::from_millis(1_000), "its patience was kept up");
+}
+
+#[tokio::test]
 async fn nobody_listening_is_told_at_once() {
     let address = {
         let endpoint = Endpoint::bind(any_port(), KeyRing::new(key())).await.unwrap();

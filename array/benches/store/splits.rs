@@ -75,7 +75,12 @@ pub fn run(array: &Array, change: PairChange, pairs: Vec<PairTarget>) {
 }
 
 pub fn split() -> PairChange {
-    PairChange::Split(SplitOptions { writable: true, mode: Some(SplitMode::Quick), pace: None })
+    PairChange::Split(SplitOptions {
+        writable: true,
+        mode: Some(SplitMode::Quick),
+        pace: None,
+        fresh: false,
+    })
 }
 
 /// Numbers that look random, and are the same in every run.

@@ -158,11 +158,17 @@ pub fn decide(
 ) -> Result<Step, Box<CciError>> {
     let table = if snapshot { &SNAPSHOTS } else { &TABLE };
     match table[Phase::row(phase)][column(change)] {
+        Nop if stale(phase, change) => Err(Box::new(refusal(phase, change))),
         Nop => Ok(Step::Nop),
         Rej => Err(Box::new(refusal(phase, change))),
         Acc if snapshot => Ok(at_once(accepted(phase, change, true))),
         Acc => Ok(accepted(phase, change, settled)),
     }
+}
+
+/// Whether a split must not pass for what an earlier one did.
+const fn stale(phase: Option<Phase>, change: &PairChange) -> bool {
+    matches!((phase, change), (Some(Phase::Split), PairChange::Split(options)) if options.fresh)
 }
 
 /// A snapshot has nothing to copy, so no state that waits for it; and it goes with its pair.
@@ -344,6 +350,21 @@ mod tests {
             }
         }
         assert_eq!(cells, 7 * 7);
+    }
+
+    #[test]
+    fn a_fresh_split_is_refused_where_an_earlier_one_would_pass_for_it() {
+        let split = |fresh| {
+            PairChange::Split(SplitOptions { fresh, writable: true, ..SplitOptions::default() })
+        };
+        for snapshot in [false, true] {
+            let code = |phase, fresh| {
+                decide(Some(phase), &split(fresh), true, snapshot).map_err(|error| error.code)
+            };
+            assert_eq!(code(Phase::Split, false), Ok(Step::Nop));
+            assert_eq!(code(Phase::Split, true), Err(Code::ExInvstp));
+            assert!(matches!(code(Phase::Paired, true), Ok(Step::Go(Some(Phase::Split), _))));
+        }
     }
 
     #[test]

@@ -192,8 +192,14 @@ impl Player {
     }
 
     fn order(&mut self) {
-        let split =
-            |mode| PairChange::Split(SplitOptions { writable: true, mode: Some(mode), pace: None });
+        let split = |mode| {
+            PairChange::Split(SplitOptions {
+                writable: true,
+                mode: Some(mode),
+                pace: None,
+                fresh: false,
+            })
+        };
         let targets: &[usize] =
             [&[0, 1][..], &[0, 1], &[2], &[3], &[4], &[4]][self.dice.below(6) as usize];
         let grouped = targets.len() > 1;

@@ -69,6 +69,7 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
             writable: way != Some("r"),
             mode,
             pace,
+            fresh: false,
         }),
     };
     change(session, typed, how, None)
@@ -109,6 +110,7 @@ mod tests {
             writable: true,
             mode: Some(SplitMode::Quick),
             pace: Some(CopyPace::MAX),
+            fresh: false,
         });
         assert_eq!(asked("-g snap -rw -fq quick -C 15 -IM51"), quick);
     }

@@ -6,11 +6,11 @@ use model::{CciResult, Code, ids::BadWord};
 use protocol::{
     horcm::{Reply, Request, Which},
     login::Password,
+    logins,
 };
 
 use crate::{
     failure::{Outcome, not_there_yet, usage},
-    logins,
     parse::Typed,
     session::Session,
     table::{COMMON, Operands, Opt, Spec},

@@ -8,9 +8,12 @@ use std::{
 };
 
 use model::{CciError, CciResult, Code, Serial};
-use protocol::{Home, login::Login};
 
-use crate::command_log::{host_name, user_id};
+use crate::{
+    Home,
+    here::{host_name, user_id},
+    login::Login,
+};
 
 /// Every session of this user. What cannot be read is none: the storage system then asks for a
 /// login, which is how it is mended.
@@ -78,9 +81,8 @@ fn start() -> String {
 
 #[cfg(test)]
 mod tests {
-    use protocol::login::Token;
-
     use super::*;
+    use crate::login::Token;
 
     #[test]
     fn a_session_is_kept_for_its_user_alone_until_it_is_forgotten() {
