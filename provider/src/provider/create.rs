@@ -56,6 +56,13 @@ impl Provider {
         if self.set.as_ref().is_none_or(|known| known.id != set) {
             self.discard(Entry::BeginPrepareSnapshot);
             self.reap(Entry::BeginPrepareSnapshot);
+            if let Some(record) = self.records()?.iter().find(|record| record.set == set) {
+                return Err(Fault::new(Event::Invseq)
+                    .object(format!("snapshot set {set}"))
+                    .state(format!("{:?}", record.phase))
+                    .cause("an earlier run has left a set of this id")
+                    .action("begin a new shadow copy"));
+            }
             self.stop.clear();
             self.set = Some(SnapshotSet::new(set));
         }

@@ -7,7 +7,8 @@ use crate::{
     error::{Fault, Outcome},
     event::Event,
     guid::SetId,
-    journal::Phase,
+    journal::{Phase, Record},
+    machine::finished,
     raid::{Pair, Raid, Towards, Use},
 };
 
@@ -28,21 +29,22 @@ impl Provider {
                 .action("look with pairdisplay whether a pair is left in PSUS that should not be");
             self.tell(fault, entry);
         }
-        let current = self.set.as_ref().map(|set| (set.id, set.state));
-        for record in found.records {
-            let in_creation = current
-                .is_some_and(|(id, state)| id == record.set && !crate::machine::finished(state));
-            if in_creation {
-                continue;
-            }
-            let done = if record.phase == Phase::Created {
-                self.forget_dead(&record.pairs)
-            } else {
-                self.bring_back(record.set, &record.pairs)
-            };
-            if let Err(fault) = done {
-                self.tell(fault, entry);
-            }
+        let creating = self.set.as_ref().filter(|set| !finished(set.state));
+        let current = creating.map(|set| set.id);
+        // A set whose pairs could not be brought back leaves them to whoever used them since.
+        let mut held = creating.map(|set| set.touched.clone()).unwrap_or_default();
+        let (created, unfinished): (Vec<Record>, Vec<Record>) =
+            found.records.into_iter().partition(|record| record.phase == Phase::Created);
+        held.extend(created.iter().flat_map(|record| record.pairs.iter().cloned()));
+        let dead = created.iter().map(|record| self.forget_dead(&record.pairs));
+        let mut done: Vec<Outcome<()>> = dead.collect();
+        for record in unfinished.iter().filter(|record| Some(record.set) != current) {
+            let pairs: Vec<Pair> =
+                record.pairs.iter().filter(|pair| !held.contains(pair)).cloned().collect();
+            done.push(self.bring_back(record.set, &pairs));
+        }
+        for fault in done.into_iter().filter_map(Result::err) {
+            self.tell(fault, entry);
         }
     }
 

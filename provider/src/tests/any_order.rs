@@ -14,6 +14,7 @@ use crate::{
     fake::{DEATH, Shared, Wrong},
     guid::SetId,
     journal::Phase,
+    machine::State,
 };
 
 const PAIRS: u32 = 3;
@@ -80,14 +81,23 @@ struct Story {
     stamp: u64,
     /// What each P-VOL held at the commit of each set.
     commits: HashMap<SetId, Vec<u64>>,
+    /// The shadow copies the coordinator was told of and has not tried to delete: their contents.
+    copies: HashMap<u32, u64>,
 }
 
 impl Story {
     fn new() -> Self {
         let world = Shared::new(PAIRS);
         let provider = Some(world.provider());
-        let (joined, commits) = (Vec::new(), HashMap::new());
-        Self { world, provider, latest: 0, joined, stamp: 1000, commits }
+        Self {
+            world,
+            provider,
+            latest: 0,
+            joined: Vec::new(),
+            stamp: 1000,
+            commits: HashMap::new(),
+            copies: HashMap::new(),
+        }
     }
 
     /// The provider, loaded again if its process died.
@@ -138,9 +148,7 @@ impl Story {
             Step::Commit => {
                 let now = self.world.lock().pairs.iter().map(|known| known.pvol).collect();
                 let before = self.provider.as_ref().map(|p| p.state(id));
-                if self.call(|p| p.commit(id))
-                    && before == Some(crate::machine::State::PreCommitted)
-                {
+                if self.call(|p| p.commit(id)) && before == Some(State::PreCommitted) {
                     self.commits.insert(id, now);
                 }
             }
@@ -149,7 +157,14 @@ impl Story {
                 self.call(|p| p.post_commit(id, count));
             }
             Step::PreFinalCommit => drop(self.call(|p| p.pre_final_commit(id))),
-            Step::PostFinalCommit => drop(self.call(|p| p.post_final_commit(id))),
+            Step::PostFinalCommit => {
+                let before = self.provider.as_ref().map(|p| p.state(id));
+                let again = before == Some(State::Created);
+                if self.call(|p| p.post_final_commit(id)) && !again {
+                    let commit = &self.commits[&id];
+                    self.copies.extend(self.joined.iter().map(|n| (*n, commit[*n as usize])));
+                }
+            }
             Step::Abort => drop(self.call(|p| p.abort(id))),
             Step::Finish => {
                 for step in [
@@ -164,8 +179,14 @@ impl Story {
                 }
             }
             Step::Locate(n) => drop(self.call(|p| p.locate_luns(&[svol(n)]))),
-            Step::Empty(n) => drop(self.call(|p| p.on_lun_empty(&svol(n)))),
-            Step::Revert(n) => drop(self.call(|p| p.resync_luns(&[svol(n)], &[pvol(n)]))),
+            Step::Empty(n) => {
+                self.copies.remove(&n);
+                self.call(|p| p.on_lun_empty(&svol(n)));
+            }
+            Step::Revert(n) => {
+                self.copies.remove(&n);
+                self.call(|p| p.resync_luns(&[svol(n)], &[pvol(n)]));
+            }
             Step::Unload(force) => drop(self.call(|p| p.unload(force))),
             Step::Load => self.provider = None,
             Step::Write(n) => {
@@ -190,6 +211,10 @@ impl Story {
                 }
             }
         }
+        for (n, contents) in &self.copies {
+            let known = &world.pairs[*n as usize];
+            assert_eq!((known.status, known.svol), (PairStatus::Psus, *contents), "copy of {n}");
+        }
     }
 
     /// Nothing goes wrong any more: the shadow copies are deleted, and a whole run succeeds.
@@ -197,7 +222,14 @@ impl Story {
         self.world.lock().wrong.clear();
         self.provider = None;
         let mut provider = self.world.load().unwrap();
-        for record in provider.records().unwrap() {
+        let records = provider.records().unwrap();
+        for known in &self.world.lock().pairs {
+            let is_copy = records.iter().any(|record| record.pairs.contains(&known.pair));
+            let split = known.status == PairStatus::Psus;
+            let unpaired = known.status == PairStatus::Smpl;
+            assert!(is_copy || unpaired || known.hidden && !split, "{known:?}");
+        }
+        for record in records {
             assert_eq!(record.phase, Phase::Created, "an unfinished set is left");
             for pair in record.pairs {
                 let ldev = pair.secondary.volume.ldev.get();

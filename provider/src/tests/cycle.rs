@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use model::PairStatus;
+use model::{Code, PairStatus};
 
 use super::{copy, create, event, finish, join, pvol, set, svol};
 use crate::{
     context::Context,
     event::Event,
-    fake::Shared,
+    fake::{Shared, Wrong},
     hresult::Hresult,
     machine::State,
     provider::{StateChange, Unload},
@@ -312,4 +312,44 @@ fn a_volume_that_failed_to_join_is_not_waited_for_but_brought_back() {
     assert_eq!(event(join(&mut provider, set(1), 1)), Event::Invstp);
     finish(&mut provider, set(1), 1).unwrap();
     assert_eq!(world.lock().pairs[1].status, PairStatus::Pair, "another's pair was left alone");
+}
+
+#[test]
+fn a_set_that_could_not_be_brought_back_does_not_take_the_copies_made_since() {
+    let world = Shared::new(1);
+    let mut provider = world.provider();
+    join(&mut provider, set(1), 0).unwrap();
+    world.goes_wrong(0, Wrong::Before(Code::ExAtthor));
+    assert_eq!(event(provider.abort(set(1))), Event::Atthor);
+    // Behind the journal comes the pair of the old set.
+    world.goes_wrong(1, Wrong::Before(Code::ExAtthor));
+    create(&mut provider, set(2), &[0]).unwrap();
+    assert_eq!(world.told(), [Event::Atthor, Event::Atthor]);
+    assert_eq!(world.lock().records.len(), 2);
+    drop(provider);
+    let _provider = world.provider();
+    assert_eq!(world.lock().pairs[0].status, PairStatus::Psus);
+    assert_eq!(world.lock().records.keys().copied().collect::<Vec<_>>(), [set(2)]);
+}
+
+#[test]
+fn the_id_of_a_set_that_an_earlier_run_left_is_not_taken_again() {
+    let world = Shared::new(2);
+    let mut provider = world.provider();
+    create(&mut provider, set(1), &[0]).unwrap();
+    join(&mut provider, set(2), 1).unwrap();
+    provider.end_prepare(set(2)).unwrap();
+    provider.pre_commit(set(2)).unwrap();
+    provider.commit(set(2)).unwrap();
+    drop(provider);
+    // It cannot be brought back now.
+    world.goes_wrong(2, Wrong::Before(Code::ExAtthor));
+    let mut provider = world.provider();
+    world.goes_wrong(2, Wrong::Before(Code::ExAtthor));
+    for id in [2, 1] {
+        assert_eq!(event(join(&mut provider, set(id), 1)), Event::Invseq, "set {id}");
+    }
+    let _provider = world.provider();
+    assert_eq!(world.lock().records.keys().copied().collect::<Vec<_>>(), [set(1)]);
+    assert_eq!(world.lock().pairs[1].status, PairStatus::Copy);
 }

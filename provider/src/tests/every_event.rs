@@ -128,7 +128,7 @@ fn luns_of_others_are_declined_in_silence_and_odd_ones_of_ours_with_a_word() {
     assert!(!supported(&mut provider, &[pvol(0), foreign.clone()]), "all or nothing");
     assert!(!supported(&mut provider, &[super::pvol(40)]), "in no configuration");
     assert!(!supported(&mut provider, &[]));
-    assert!(!provider.fill_in_lun_info(&mut foreign.clone()).unwrap());
+    assert!(!provider.fill_in_lun_info(&mut { foreign }).unwrap());
     assert_eq!(world.told(), []);
     let command_device = LunInfo { product: Some("OPEN-3-CM".into()), ..pvol(0) };
     assert!(!supported(&mut provider, &[command_device]));
