@@ -121,7 +121,13 @@ mod tests {
         assert_eq!(names.len(), 17);
         let ids: Vec<_> = Event::ALL.iter().map(|event| event.id()).collect();
         assert_eq!(ids, (1..=17).collect::<Vec<_>>());
-        assert!(names.iter().all(|name| name.starts_with("EV_E") || name.starts_with("EV_")));
-        assert_eq!(Event::Invstp.to_string(), "[EV_INVSTP] Invalid pair status");
+        let texts = [
+            (Event::Erperm, "[EV_ERPERM] Permission denied with the VSS hardware provider"),
+            (Event::Invstp, "[EV_INVSTP] Invalid pair status"),
+            (Event::Atthor, "[EV_ATTHOR] Can't attach to a HORCM daemon"),
+            (Event::Egetev, "[EV_EGETEV] An error occurred in GetEnvironmentVariable()"),
+            (Event::Eopdev, "[EV_EOPDEV] Cannot open a device"),
+        ];
+        assert!(texts.iter().all(|(event, text)| event.to_string() == *text));
     }
 }

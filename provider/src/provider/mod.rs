@@ -2,12 +2,14 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `create` | a set from BeginPrepareSnapshot to PostFinalCommitSnapshots, and AbortSnapshots |
+//! | `join` | BeginPrepareSnapshot: a volume joins a set |
+//! | `create` | a set from EndPrepareSnapshots to PostFinalCommitSnapshots, and AbortSnapshots |
 //! | `luns` | LUNs: whose they are, shown, hidden, emptied |
 //! | `revert` | back from the copies: ResyncLuns |
 //! | `reap` | sets that never finished |
 
 mod create;
+mod join;
 mod luns;
 mod reap;
 mod revert;
