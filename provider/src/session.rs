@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use model::{CciError, CciResult, Code, Guard, GuardType, Instance, Mode, MuNumber};
+use model::{CciError, CciResult, Code, GroupName, Guard, GuardType, Instance, Mode, MuNumber};
 use model::{PairEnd, PairStatus, Role, Side, SplitMode, VolumeId};
 use protocol::{
     Attached, Home,
@@ -98,13 +98,17 @@ impl Session {
         site: Site,
         target: Target,
         remote: bool,
-    ) -> CciResult<(model::GroupName, Member, Option<CciError>)> {
+    ) -> CciResult<(GroupName, Member, Option<CciError>)> {
         let selection = homrcf(target);
         let request =
             Request::Members { selection, remote, guards: false, devices: false, from: 0 };
         match self.ask(site, &request)? {
             Reply::Members { group, mut members, remote_error, .. } if members.len() == 1 => {
-                Ok((group, members.swap_remove(0), remote_error))
+                let member = members.swap_remove(0);
+                if !member.local.permitted {
+                    return Err(protected(&group, &member));
+                }
+                Ok((group, member, remote_error))
             }
             _ => Err(unexpected(self.instance(site)?)),
         }
@@ -118,6 +122,15 @@ const fn homrcf(target: Target) -> Selection {
 fn volumes(pairs: &[Pair]) -> Selection {
     let names = pairs.iter().map(|pair| (pair.group.clone(), pair.name.clone()));
     homrcf(Target::Volumes(names.collect()))
+}
+
+/// In protection mode the daemon tells nothing of a volume but that.
+fn protected(group: &GroupName, member: &Member) -> CciError {
+    CciError::new(Code::ExEnperm)
+        .object(format!("{group}/{} ({})", member.name, member.local.volume))
+        .state("protection mode")
+        .cause("no disk of this host that is registered with its instance is this volume")
+        .advice("list the disk in the permission file and start the instance again")
 }
 
 /// A volume that the configuration lacks is no failure.

@@ -1,15 +1,25 @@
 //! The security attributes of command devices: logins, roles, protection mode; over the network and
-//! in band.
+//! in band, by commands and by the shadow-copy provider.
 
 use std::{fs, os::unix::fs::MetadataExt, time::Duration};
 
-use lab::{Lab, Outcome, run};
-use model::Code;
+use lab::{
+    Lab, Outcome,
+    lab::{PVOL, SVOL},
+    run,
+};
+use model::{CciResult, Code, LdevId, MuNumber, PairEnd, PairStatus, Serial, VolumeId};
+use provider::{
+    raid::{Pair, Raid, Towards},
+    session::Session,
+    settings::{LOCAL, MUN, REMOTE, Settings},
+};
 
 const IPCMD: &str = r"\\.\IPCMD-127.0.0.1-31001";
 const IN_BAND: &str = r"\\.\PhysicalDrive0";
 
-/// A lab whose command devices have these attributes; ann may copy and bob may only ask.
+/// A lab whose command devices have these attributes; ann may copy, bob may only ask, and vss may
+/// set guards too.
 fn lab(line: &str, attributes: &str) -> Lab {
     let mut lab = Lab::new();
     lab.in_band(&line.replace("127.0.0.1", &lab.ip().to_string()));
@@ -20,7 +30,8 @@ fn lab(line: &str, attributes: &str) -> Lab {
         toml = toml.replace(known, &format!("{known}security = {{ {attributes} }}\n"));
     }
     let hash = hash(&lab, "sesame");
-    for (name, roles) in [("ann", "\"local-copy\""), ("bob", "")] {
+    let both = "\"local-copy\", \"provisioning\"";
+    for (name, roles) in [("ann", "\"local-copy\""), ("bob", ""), ("vss", both)] {
         toml += &format!(
             "\n[[user]]\nname = \"{name}\"\npassword_hash = \"{hash}\"\nroles = [{roles}]\n"
         );
@@ -109,4 +120,132 @@ fn a_protected_command_device_puts_the_instance_into_protection_mode() {
         assert_eq!(lab.cci(51, "pairvolchk -g snap").code, Some(1));
         lab.cci(51, "paircreate -g snap -vr").fails(Code::ExEnperm);
     }
+}
+
+/// What the provider asks HORCM of, with instances 50 and 51.
+fn horcm(lab: &Lab) -> Session {
+    let variables = [(LOCAL, "50"), (REMOTE, "51"), (MUN, "2")];
+    let lookup = |name: &str| {
+        let found = variables.iter().find(|variable| variable.0 == name);
+        Ok(found.map(|variable| variable.1.to_owned()))
+    };
+    Session::new(protocol::Home::at(lab.root()), &Settings::read(lookup).unwrap())
+}
+
+fn volume(ldev: u32) -> VolumeId {
+    VolumeId { serial: Serial::new(62_496).unwrap(), ldev: LdevId::new(ldev).unwrap() }
+}
+
+fn pair(group: &str, name: &str, (primary, mu): (u32, u32), secondary: u32) -> Pair {
+    let end = |ldev, mu| PairEnd { volume: volume(ldev), mu: MuNumber::new(mu).unwrap() };
+    Pair {
+        group: group.parse().unwrap(),
+        name: name.parse().unwrap(),
+        primary: end(primary, mu),
+        secondary: end(secondary, 0),
+    }
+}
+
+fn code<T>(answer: CciResult<T>) -> Option<Code> {
+    answer.err().map(|error| error.code)
+}
+
+fn until_paired(raid: &mut Session, pair: &Pair) {
+    lab::lab::until("it is PAIR", || raid.standing(pair).unwrap().status == PairStatus::Pair);
+}
+
+#[test]
+fn the_provider_works_with_the_logins_of_its_account_as_they_are_at_the_moment() {
+    let mut lab = lab(IPCMD, "user_authentication = true");
+    lab.start(&[50, 51]).ok();
+    let mut raid = horcm(&lab);
+    let seeds = [pair("snap", "snapdev1", (PVOL, 2), SVOL)];
+    let commit = |raid: &mut Session| {
+        raid.arm(&seeds)?;
+        raid.fire(Duration::from_secs(10))
+    };
+    let each = |raid: &mut Session| {
+        let mirror = MuNumber::new(2).unwrap();
+        [
+            code(raid.by_primary(volume(PVOL), mirror)),
+            code(raid.standing(&seeds[0])),
+            code(raid.hide(&seeds, true)),
+            code(raid.order(&seeds, Towards::Create)),
+            code(commit(raid)),
+        ]
+    };
+    assert_eq!(each(&mut raid), [Some(Code::ExEnauth); 5]);
+    login(&lab, "bob sesame").ok();
+    let refused = Some(Code::ExEpperm);
+    assert_eq!(each(&mut raid), [None, None, refused, refused, refused]);
+
+    // The daemons and the session with them are the same all the time.
+    login(&lab, "vss sesame").ok();
+    raid.hide(&seeds, true).unwrap();
+    raid.order(&seeds, Towards::Create).unwrap();
+    until_paired(&mut raid, &seeds[0]);
+    raid.arm(&seeds).unwrap();
+    lab.cci(51, "raidcom -logout").ok();
+    assert_eq!(code(raid.fire(Duration::from_secs(10))), Some(Code::ExEnauth), "it ended");
+    login(&lab, "vss sesame").ok();
+    commit(&mut raid).unwrap();
+    assert_eq!(raid.standing(&seeds[0]).unwrap().status, PairStatus::Psus);
+}
+
+#[test]
+fn one_protected_volume_keeps_a_list_of_several_groups_from_changing() {
+    const MORE: u32 = 4096;
+    let mut lab = Lab::new();
+    lab.in_band(IN_BAND);
+    lab.more_luns(2, 16 << 20);
+    for (instance, peer, ldev) in [(50, 52051, MORE), (51, 52050, MORE + 1)] {
+        let name = format!("horcm{instance}.conf");
+        let text = fs::read_to_string(lab.conf(&name)).unwrap();
+        let more = format!("\nHORCM_LDEV\nmore dev1 62496 {ldev} 0\n");
+        let last = format!("\nHORCM_INST\nmore 127.0.0.1 {peer}\n");
+        lab.write_conf(&name, &text.replace("\nHORCM_INST\n", &(more + &last)));
+    }
+    // Each host may use its volume of snap and not its volume of more.
+    lab.write_conf("horcmperm50.conf", "Harddisk1\n");
+    lab.write_conf("horcmperm51.conf", "Harddisk2\n");
+    lab.set("HORCMPROMOD", "1");
+    lab.init_array().ok();
+    lab.start_array();
+    lab.start(&[50, 51]).ok();
+
+    let mut raid = horcm(&lab);
+    let snap = pair("snap", "snapdev1", (PVOL, 2), SVOL);
+    let all = [snap.clone(), pair("more", "dev1", (MORE, 0), MORE + 1)];
+    let denied = |answer: CciResult<()>, ldev: u32| {
+        let error = answer.unwrap_err();
+        assert_eq!(error.code, Code::ExEnperm, "{error}");
+        let said = error.to_string();
+        assert!(said.contains("more/dev1") && said.contains(&format!("LDEV {ldev} ")), "{said}");
+    };
+    let mirror = MuNumber::new(0).unwrap();
+    denied(raid.by_primary(volume(MORE), mirror).map(drop), MORE);
+    denied(raid.by_secondary(volume(MORE + 1)).map(drop), MORE + 1);
+    denied(raid.standing(&all[1]).map(drop), MORE);
+    denied(raid.order(&all, Towards::Create), MORE);
+    denied(raid.hide(&all, true), MORE + 1);
+    let guards = || lab.cci(51, "raidvchkdsp -g snap -v gflag").ok().to_owned();
+    let unguarded = guards();
+    assert_eq!(raid.standing(&snap).unwrap().status, PairStatus::Smpl);
+
+    let one = std::slice::from_ref(&snap);
+    raid.order(one, Towards::Create).unwrap();
+    until_paired(&mut raid, &snap);
+    for towards in [Towards::Resync, Towards::Restore] {
+        denied(raid.order(&all, towards), MORE);
+    }
+    raid.arm(&all).unwrap();
+    denied(raid.fire(Duration::from_secs(10)), MORE);
+    assert_eq!(raid.standing(&snap).unwrap().status, PairStatus::Pair);
+    assert_eq!(guards(), unguarded);
+
+    raid.hide(one, true).unwrap();
+    assert_ne!(guards(), unguarded, "the same order for its own volume is carried out");
+    raid.arm(one).unwrap();
+    raid.fire(Duration::from_secs(10)).unwrap();
+    assert_eq!(raid.standing(&snap).unwrap().status, PairStatus::Psus);
 }
