@@ -60,6 +60,8 @@ pub struct Array {
     authority: Authority,
     sessions: Mutex<Sessions>,
     pub(crate) epoch: AtomicU64,
+    /// Grows when something may have made room in a pool.
+    room: AtomicU64,
     state: RwLock<State>,
     changes: Mutex<Executed>,
     clock: Box<dyn Clock>,
@@ -166,6 +168,7 @@ impl Array {
             authority: inventory.authority,
             sessions: Mutex::default(),
             epoch: AtomicU64::new(1),
+            room: AtomicU64::default(),
             state: RwLock::new(state),
             changes: Mutex::new(changes),
             clock,
@@ -338,6 +341,7 @@ impl Array {
         preallocate: bool,
     ) -> Result<(), CciError> {
         let grown = self.store.grow_pool(pool, path, bytes, preallocate);
+        self.room.fetch_add(1, Ordering::SeqCst);
         self.keeper.wake();
         grown.map_err(|error| CciError::from(error).object(format!("pool {pool}")))
     }
@@ -465,7 +469,7 @@ impl Array {
     /// Gives up the snapshot of a full pool that was made first, and puts its pair into PSUE;
     /// false when there is none. Hosts' writes to P-VOLs come before snapshots.
     ///
-    /// `_changes` is held since before the pool was found full: who was faster may have made room.
+    /// `_changes` is held since before the caller saw that nobody else has made room meanwhile.
     pub(crate) fn relieve(
         &self,
         _changes: &MutexGuard<'_, Executed>,
@@ -485,6 +489,7 @@ impl Array {
         let batch =
             Batch { links: vec![(id, LinkChange::Empty)], rows: vec![pair_row(id, Some(&pair))] };
         self.store.commit(&batch)?;
+        self.room.fetch_add(1, Ordering::SeqCst);
         self.state_mut().registry.put(id, Some(pair));
         log::error!(
             "pair {} of LDEV {} and LDEV {}: PSUE: pool {pool} is full, the snapshot was given up",
@@ -496,25 +501,25 @@ impl Array {
     }
 
     /// Runs a host's write; where its pool is full, snapshots make room for it.
+    ///
+    /// Writes that find the pool full at the same time stand in a row to give up a snapshot, and
+    /// what one gave may do for all of them: where room was made since a write began, it is tried
+    /// again first. That happens outside of the row, because a write may wait for its disk.
     pub(crate) fn making_room(
         &self,
         write: impl Fn() -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        match write() {
-            Err(StoreError::Full(_)) => {}
-            done => return done,
-        }
-        // Writes that find the pool full at the same time stand in a row here: what one snapshot
-        // gave may do for all of them.
-        let changes = self.changes();
         loop {
-            match write() {
-                Err(StoreError::Full(pool)) => {
-                    if !self.relieve(&changes, pool).unwrap_or(false) {
-                        return Err(StoreError::Full(pool));
-                    }
-                }
+            let room = self.room.load(Ordering::SeqCst);
+            let pool = match write() {
+                Err(StoreError::Full(pool)) => pool,
                 done => return done,
+            };
+            let changes = self.changes();
+            if self.room.load(Ordering::SeqCst) == room
+                && !self.relieve(&changes, pool).unwrap_or(false)
+            {
+                return Err(StoreError::Full(pool));
             }
         }
     }
@@ -568,6 +573,7 @@ impl Array {
             batch.links.extend(plan.changes.iter().map(|change| (plan.id, *change)));
         }
         self.commit(&batch)?;
+        self.room.fetch_add(1, Ordering::SeqCst);
         {
             let mut state = self.state_mut();
             for plan in &planned {
@@ -588,6 +594,21 @@ impl Array {
     }
 
     fn set_guard(
+        &self,
+        id: RequestId,
+        ldevs: &[LdevId],
+        guard: model::Guard,
+        retention_days: Option<u32>,
+    ) -> OrderAnswer {
+        let answer = self.record_guard(id, ldevs, guard, retention_days)?;
+        // What was allowed before the guard has landed when the order is answered, and when it is
+        // answered again. Such a write may wait for its disk, and others' orders not for that.
+        ldevs.iter().for_each(|ldev| self.writers.wait(*ldev));
+        Ok(answer)
+    }
+
+    /// Makes a guard durable, and shows it to whoever asks from now on.
+    fn record_guard(
         &self,
         id: RequestId,
         ldevs: &[LdevId],
@@ -621,8 +642,6 @@ impl Array {
         }));
         self.commit(&Batch { rows, ..Batch::default() })?;
         self.state_mut().guards.extend(records);
-        // What was allowed before the guard has landed when the order is answered.
-        ldevs.iter().for_each(|ldev| self.writers.wait(*ldev));
         executed.add(id, &answer);
         log::info!("carried out change {id}: guard of {} LDEVs: {guard:?}", ldevs.len());
         answer

@@ -1,6 +1,10 @@
 //! Thin Image: many snapshots of one P-VOL, and what they do when their pool is short of space.
 
-use std::{cell::Cell, sync::Barrier};
+use std::{
+    cell::Cell,
+    sync::{Barrier, mpsc},
+    time::Duration,
+};
 
 use model::{Code, LdevId, Role};
 use protocol::{
@@ -189,4 +193,27 @@ fn writes_that_find_the_pool_full_at_once_cost_one_snapshot() {
     });
     assert_eq!(given_up(), 1);
     assert_eq!(status(&array, 0), "PSUE", "the one that was made first");
+}
+
+#[test]
+fn a_write_that_waits_for_its_disk_once_room_is_made_holds_no_order_up() {
+    let array = two_snapshots();
+    let (done, ends) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let (array, tried) = (&array, Cell::new(false));
+        array.making_room(|| {
+            if !tried.replace(true) {
+                return Err(StoreError::Full(0));
+            }
+            let done = done.clone();
+            scope.spawn(move || {
+                run(array, PairChange::Dissolve, 0).unwrap();
+                let _ = done.send(());
+            });
+            let ended = ends.recv_timeout(Duration::from_secs(20));
+            ended.map_err(|_| StoreError::Failed("the order waits for the write".into()))
+        })
+    })
+    .unwrap();
+    assert_eq!((status(&array, 0), status(&array, 1)), ("SMPL", "PAIR"));
 }

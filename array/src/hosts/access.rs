@@ -210,21 +210,35 @@ mod tests {
         });
         let array = TestArray::hooked(media);
         let (answered, answer) = mpsc::channel();
+        let (others, passes) = mpsc::channel();
+        let protect = |number| {
+            let guard = Guard::of(GuardType::Wtd);
+            Order::SetGuard { ldevs: vec![ldev(number)], guard, retention_days: None }
+        };
+        let id = RequestId::random();
+        let forbid = || {
+            array.execute(id, &protect(17)).unwrap();
+            let _ = answered.send(());
+        };
         let early = thread::scope(|scope| {
             let write = scope.spawn(|| array.host_write(ldev(17), 0, &[9; 4096]));
             begins.recv().unwrap();
-            scope.spawn(|| {
-                let guard = Guard::of(GuardType::Wtd);
-                let guard = Order::SetGuard { ldevs: vec![ldev(17)], guard, retention_days: None };
-                array.execute(RequestId::random(), &guard).unwrap();
-                let _ = answered.send(());
-            });
+            scope.spawn(&forbid);
             while !array.access(ldev(17)).unwritable {
                 thread::yield_now();
             }
+            // Sent again because no answer comes.
+            scope.spawn(&forbid);
             let early = answer.recv_timeout(Duration::from_millis(300));
+            let other = scope.spawn(|| {
+                array.execute(RequestId::random(), &protect(18)).unwrap();
+                let _ = others.send(());
+            });
+            let passed = passes.recv_timeout(Duration::from_secs(20));
             release.send(()).unwrap();
             write.join().unwrap().unwrap();
+            other.join().unwrap();
+            assert!(passed.is_ok(), "an order about LDEV 18 waited for the disk of LDEV 17");
             early
         });
         assert!(early.is_err(), "it was answered, and the write was still to come");
