@@ -7,6 +7,7 @@ use bytes::Bytes;
 use model::{LdevId, MuNumber, Role};
 use protocol::orders::LocalEnd;
 use scsi::medium::{Access, BLOCK, Failure, Identity, Medium, Mirror, Pending, Standing};
+use tokio::sync::oneshot;
 
 use super::queue::{Io, Queues};
 use crate::{array::Array, store::StoreError};
@@ -152,10 +153,12 @@ impl Medium for LdevMedium {
     }
 
     fn mapped(&self, lba: u64) -> Pending<(bool, u64)> {
-        let (array, ldev) = (Arc::clone(&self.array), self.ldev);
-        let found = self.queues.aside.ask(move || array.store.mapped(ldev, lba * u64::from(BLOCK)));
+        let (found, told) = oneshot::channel();
+        let io = Io::Mapped { offset: lba * u64::from(BLOCK), found };
+        let ended = self.submit(io, lba, drop);
         Box::pin(async move {
-            let (mapped, bytes) = found.await.map_err(|error| failure(&error, lba))?;
+            ended.await?;
+            let (mapped, bytes) = told.await.map_err(|_| Failure::Broken)?;
             Ok((mapped, (bytes / u64::from(BLOCK)).max(1)))
         })
     }
@@ -173,11 +176,9 @@ impl Medium for LdevMedium {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        future::poll_fn,
-        io,
-        task::{Context, Poll},
-    };
+    use std::{io, time::Duration};
+
+    use tokio::time::timeout;
 
     use super::*;
     use crate::{
@@ -208,17 +209,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_may_wait_for_the_records_holds_nothing_up() {
+    async fn reservations_wait_for_orders_where_that_holds_nothing_up() {
         let array = TestArray::new();
         let medium = medium(&array, 17);
         let (release, held) = std::sync::mpsc::channel::<()>();
         assert!(medium.queues.aside.submit(move || held.recv().unwrap()));
-        let (mut mapped, kept) = (medium.mapped(0), medium.keep(vec![1, 2]));
-        let poll = |context: &mut Context<'_>| Poll::Ready(mapped.as_mut().poll(context));
-        assert!(poll_fn(poll).await.is_pending());
+        let kept = medium.keep(vec![1, 2]);
+        let mapped = timeout(Duration::from_secs(20), medium.mapped(0)).await;
+        assert_eq!(mapped.expect("it waits behind them"), Ok((false, medium.blocks())));
         assert!(medium.kept().is_empty());
         release.send(()).unwrap();
-        assert_eq!(mapped.await, Ok((false, medium.blocks())));
         kept.await.unwrap();
         assert_eq!(medium.kept(), [1, 2]);
         array.faults.fail_always("meta.redb", Act::Write, io::ErrorKind::StorageFull);

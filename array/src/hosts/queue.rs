@@ -67,6 +67,13 @@ pub enum Io {
     },
     /// Makes everything durable that was submitted before.
     Flush,
+    /// Tells whether pages are stored from a byte on, and how many bytes more are like that.
+    Mapped {
+        /// The first byte.
+        offset: u64,
+        /// Is told so when the request ends well.
+        found: oneshot::Sender<(bool, u64)>,
+    },
 }
 
 /// What came of a request: what was read, in pieces of up to 1 MiB.
@@ -313,7 +320,7 @@ impl Shared {
 /// first.
 pub struct Queues {
     shared: Arc<Shared>,
-    /// For what is no I/O of blocks.
+    /// For what waits for orders, not for the disk of an LDEV.
     pub(super) aside: Worker,
     watch: Option<JoinHandle<()>>,
 }

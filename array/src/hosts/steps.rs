@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use model::LdevId;
+use tokio::sync::oneshot;
 
 use super::queue::{Io, Outcome};
 use crate::{
@@ -20,6 +21,7 @@ pub(super) enum Work {
     Write { at: u64, rest: Vec<Bytes>, durable: bool },
     Zero { at: u64, end: u64 },
     Flush,
+    Mapped { at: u64, found: Option<oneshot::Sender<(bool, u64)>> },
 }
 
 impl From<Io> for Work {
@@ -36,6 +38,7 @@ impl From<Io> for Work {
                 Self::Zero { at: offset, end: offset.saturating_add(length) }
             }
             Io::Flush => Self::Flush,
+            Io::Mapped { offset, found } => Self::Mapped { at: offset, found: Some(found) },
         }
     }
 }
@@ -87,6 +90,12 @@ impl Work {
                 Ok((at == end).then(Vec::new))
             }
             Self::Flush => array.store.flush(ldev).map(|()| Some(Vec::new())),
+            Self::Mapped { at, found } => {
+                let mapped = array.store.mapped(ldev, *at)?;
+                // Nobody may wait for it any more.
+                let _ = found.take().map(|found| found.send(mapped));
+                Ok(Some(Vec::new()))
+            }
         }
     }
 }
