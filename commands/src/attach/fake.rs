@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) writes: usize,
     /// What refuses the next SYNCHRONIZE CACHE.
     pub(crate) flush_fails: bool,
+    /// So many READ CAPACITY more are refused.
+    pub(crate) capacity_fails: usize,
 }
 
 /// The array.
@@ -49,6 +51,7 @@ impl Array {
             news: Vec::new(),
             writes: 0,
             flush_fails: false,
+            capacity_fails: 0,
         })))
     }
 
@@ -146,6 +149,10 @@ impl State {
                 (_, 0xb2) => good(vec![0, 0xb2, 0, 4, 0, 0xe4, 2, 0]),
                 _ => check(Sense::INVALID_FIELD_IN_CDB),
             },
+            0x9e if cdb[1] == 0x10 && self.capacity_fails > 0 => {
+                self.capacity_fails -= 1;
+                check(Sense::INVALID_FIELD_IN_CDB)
+            }
             0x9e if cdb[1] == 0x10 => {
                 let mut capacity = vec![0; 32];
                 let last = (self.cached.len() / BLOCK - 1) as u64;

@@ -221,8 +221,9 @@ impl<T: Target> Lun<T> {
                     }
                     sleep(pause).await;
                 }
-                Ok((Verdict::Changed, _)) => self.look_again(&link.session).await,
-                Ok((Verdict::Relogin, _)) | Err(_) => {
+                Ok((Verdict::Changed, _)) if self.look_again(&link.session).await => {}
+                // A session that does not tell what changed is of no use either.
+                Ok((Verdict::Changed | Verdict::Relogin, _)) | Err(_) => {
                     drop(link);
                     self.give_up(number);
                     let mut current = self.current.subscribe();
@@ -249,11 +250,18 @@ impl<T: Target> Lun<T> {
         });
     }
 
-    /// Size and write protection may be other ones.
-    async fn look_again(&self, session: &T::Session) {
+    /// Size and write protection may be other ones; whether they could be learned.
+    async fn look_again(&self, session: &T::Session) -> bool {
         let mut facts = Facts::clone(&self.facts());
-        if look::<T>(session, &mut facts).await.is_ok() {
-            self.now_known(facts);
+        match look::<T>(session, &mut facts).await {
+            Ok(()) => {
+                self.now_known(facts);
+                true
+            }
+            Err(why) => {
+                log::warn!("the LUN does not tell what changed: {}", why.into_text());
+                false
+            }
         }
     }
 
@@ -281,7 +289,10 @@ impl<T: Target> Lun<T> {
     /// # Errors
     /// EIO where that is not possible any more, or the array stays away.
     pub async fn flush(&self) -> Result<(), Errno> {
-        if self.facts().protected && self.forfeited().is_none() {
+        // A write that was on its way when protection was heard of may have been carried out, so
+        // protection alone does not say that there is nothing to flush.
+        let nothing = self.unflushed().is_empty();
+        if nothing && self.facts().protected && self.forfeited().is_none() {
             return Ok(());
         }
         if self.forfeited().is_none() {
@@ -402,6 +413,8 @@ impl<T: Target> Lun<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::{future::poll_fn, pin::pin, task::Poll};
+
     use super::*;
     use crate::attach::{cdb, fake::Array};
 
@@ -525,6 +538,40 @@ mod tests {
         assert_eq!(lun.flush().await, Err(Errno::IO));
         array.state().flush_fails = false;
         assert_eq!(lun.flush().await, Err(Errno::IO));
+    }
+
+    #[tokio::test]
+    async fn a_write_on_its_way_when_the_lun_becomes_protected_is_flushed() {
+        let array = Array::new(8192);
+        let lun = array.lun(PATIENCE).await;
+        let command = write(1, 5);
+        let mut writing = pin!(lun.change(&command));
+        while array.state().writes == 0 {
+            let pending = poll_fn(|cx| Poll::Ready(writing.as_mut().poll(cx).is_pending())).await;
+            assert!(pending, "its reply is on the way");
+        }
+        array.state().protected = true;
+        array.state().news.push(scsi::sense::Sense::MODE_CHANGED);
+        assert_eq!(read(&lun, 0).await, Ok(0));
+        assert!(lun.facts().protected);
+        writing.await.unwrap();
+        lun.flush().await.unwrap();
+        assert_eq!(array.state().durable[512], 5, "a flush that succeeds tells the truth");
+        assert_eq!(lun.unflushed_bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn news_that_cannot_be_looked_into_are_learned_by_another_login() {
+        let array = Array::new(8192);
+        let lun = array.lun(PATIENCE).await;
+        {
+            let mut state = array.state();
+            state.cached.resize(16_384, 0);
+            state.news.push(scsi::sense::Sense::CAPACITY_CHANGED);
+            state.capacity_fails = 1;
+        }
+        assert_eq!(read(&lun, 20).await, Ok(0));
+        assert_eq!(lun.facts().size, 16_384);
     }
 
     #[tokio::test]
