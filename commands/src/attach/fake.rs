@@ -29,8 +29,8 @@ pub(crate) struct State {
     pub(crate) news: Vec<Sense>,
     /// WRITEs and WRITE SAMEs that were carried out.
     pub(crate) writes: usize,
-    /// What refuses the next SYNCHRONIZE CACHE.
-    pub(crate) flush_fails: bool,
+    /// What every SYNCHRONIZE CACHE is answered instead.
+    pub(crate) flush_fails: Option<Reply>,
     /// So many READ CAPACITY more are refused.
     pub(crate) capacity_fails: usize,
 }
@@ -50,7 +50,7 @@ impl Array {
             protected: false,
             news: Vec::new(),
             writes: 0,
-            flush_fails: false,
+            flush_fails: None,
             capacity_fails: 0,
         })))
     }
@@ -89,8 +89,13 @@ fn good(data: Vec<u8>) -> Reply {
 }
 
 fn check(sense: Sense) -> Reply {
-    let sense = Bytes::copy_from_slice(&sense.fixed());
-    Reply { status: 2, sense, data: Bytes::new(), residual: 0 }
+    refusal(2, Some(sense))
+}
+
+/// A status other than GOOD, with sense data where it has such.
+pub(crate) fn refusal(status: u8, sense: Option<Sense>) -> Reply {
+    let sense = sense.map(|sense| Bytes::copy_from_slice(&sense.fixed())).unwrap_or_default();
+    Reply { status, sense, data: Bytes::new(), residual: 0 }
 }
 
 impl Target for Array {
@@ -170,11 +175,13 @@ impl State {
                 good(status)
             }
             0x1a => good(vec![3, 0, if self.protected { 0x80 } else { 0 }, 0]),
-            0x35 if self.flush_fails => check(Sense::WRITE_ERROR),
-            0x35 => {
-                self.durable = self.cached.clone();
-                good(Vec::new())
-            }
+            0x35 => match &self.flush_fails {
+                Some(reply) => reply.clone(),
+                None => {
+                    self.durable = self.cached.clone();
+                    good(Vec::new())
+                }
+            },
             0x88 => {
                 assert!(count() <= 8 && count() * BLOCK == read as usize);
                 good(self.cached[range()].to_vec())

@@ -24,7 +24,7 @@ use super::{
     facts::Facts,
     learn::{Unready, learn, look, ready},
     unflushed::{Content, Unflushed},
-    verdict::{Verdict, judge},
+    verdict::{Refusal, Verdict, judge},
 };
 
 /// How long between two tries to log in: at first, and at most.
@@ -77,14 +77,14 @@ enum Failure {
     /// The array stayed away, or the LUN busy: it was not judged.
     Away,
     /// The LUN refuses it.
-    Refused(Errno),
+    Refused(Refusal),
 }
 
 impl From<Failure> for Errno {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Away => Self::IO,
-            Failure::Refused(errno) => errno,
+            Failure::Refused(refusal) => refusal.errno,
         }
     }
 }
@@ -211,7 +211,7 @@ impl<T: Target> Lun<T> {
                 Ok((Verdict::Refused(refusal), _)) => {
                     let opcode = command.cdb.first().copied().unwrap_or(0);
                     log::warn!("command {opcode:02x}h: {}", refusal.why);
-                    return Err(Failure::Refused(refusal.errno));
+                    return Err(Failure::Refused(refusal));
                 }
                 Ok((Verdict::Again(pause), _)) => {
                     drop(link);
@@ -266,9 +266,6 @@ impl<T: Target> Lun<T> {
     }
 
     fn now_known(&self, facts: Facts) {
-        if facts.protected && !self.unflushed().is_empty() {
-            self.forfeit("the LUN became write protected");
-        }
         let before = self.facts();
         if before.size != facts.size {
             log::info!("the LUN has {} bytes now, it had {}", facts.size, before.size);
@@ -299,12 +296,13 @@ impl<T: Target> Lun<T> {
             let mark = self.unflushed().mark();
             match self.carry(&Command::get(&SYNCHRONIZE_CACHE, 0), Some(mark)).await {
                 Ok(_) => {}
-                Err(Failure::Refused(errno)) => {
+                Err(Failure::Refused(refusal)) if !refusal.at_the_door => {
                     // What the array could not write it may have dropped.
-                    self.forfeit("SYNCHRONIZE CACHE is refused");
-                    return Err(errno);
+                    self.forfeit("SYNCHRONIZE CACHE failed");
+                    return Err(refusal.errno);
                 }
-                Err(Failure::Away) => return Err(Errno::IO),
+                // The array has what it had, and what is kept here stays for the next flush.
+                Err(Failure::Refused(_) | Failure::Away) => return Err(Errno::IO),
             }
         }
         // It may have been found lost on the way.
@@ -380,7 +378,11 @@ impl<T: Target> Lun<T> {
             let (is, was) = (facts.shown(), known.shown());
             return Err(Unready::Later(format!("another LUN is there, {is}; it was {was}")));
         }
+        let protected = facts.protected;
         self.now_known(facts);
+        if protected && !self.unflushed().is_empty() {
+            self.forfeit("the LUN became write protected");
+        }
         let (kept, mark) = {
             let unflushed = self.unflushed();
             (unflushed.all(), unflushed.mark())
@@ -415,8 +417,13 @@ impl<T: Target> Lun<T> {
 mod tests {
     use std::{future::poll_fn, pin::pin, task::Poll};
 
+    use scsi::sense::Sense;
+
     use super::*;
-    use crate::attach::{cdb, fake::Array};
+    use crate::attach::{
+        cdb,
+        fake::{Array, refusal},
+    };
 
     const PATIENCE: Duration = Duration::from_secs(20);
     const SHORT: Duration = Duration::from_millis(120);
@@ -521,7 +528,7 @@ mod tests {
         assert_eq!(read(&lun, 0).await, Ok(0));
         assert_eq!(lun.flush().await, Err(Errno::IO));
         array.state().protected = false;
-        array.state().news.push(scsi::sense::Sense::MODE_CHANGED);
+        array.state().news.push(Sense::MODE_CHANGED);
         assert_eq!(read(&lun, 0).await, Ok(0));
         assert!(!lun.facts().protected);
         assert_eq!(lun.flush().await, Err(Errno::IO), "what was lost stays lost");
@@ -534,10 +541,47 @@ mod tests {
         let array = Array::new(8192);
         let lun = array.lun(PATIENCE).await;
         lun.change(&write(0, 5)).await.unwrap();
-        array.state().flush_fails = true;
+        array.state().flush_fails = Some(refusal(2, Some(Sense::WRITE_ERROR)));
         assert_eq!(lun.flush().await, Err(Errno::IO));
-        array.state().flush_fails = false;
+        array.state().flush_fails = None;
         assert_eq!(lun.flush().await, Err(Errno::IO));
+    }
+
+    #[tokio::test]
+    async fn a_flush_that_is_turned_away_leaves_all_to_the_next_one() {
+        for (status, sense) in
+            [(2, Some(Sense::WRITE_PROTECTED)), (2, Some(Sense::NO_SUCH_UNIT)), (0x18, None)]
+        {
+            let array = Array::new(8192);
+            let lun = array.lun(PATIENCE).await;
+            lun.change(&write(0, 5)).await.unwrap();
+            array.state().flush_fails = Some(refusal(status, sense));
+            assert_eq!(lun.flush().await, Err(Errno::IO));
+            assert_eq!(lun.unflushed_bytes(), 512, "a kill may still come");
+            array.kill();
+            {
+                let mut state = array.state();
+                state.flush_fails = None;
+                state.up = true;
+            }
+            lun.change(&write(1, 6)).await.unwrap();
+            lun.flush().await.unwrap();
+            let durable = array.state().durable.clone();
+            assert_eq!((durable[0], durable[512]), (5, 6));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lun_that_becomes_protected_still_flushes_what_it_took_before() {
+        let array = Array::new(8192);
+        let lun = array.lun(PATIENCE).await;
+        lun.change(&write(0, 5)).await.unwrap();
+        array.state().protected = true;
+        array.state().news.push(Sense::MODE_CHANGED);
+        assert_eq!(read(&lun, 0).await, Ok(5));
+        assert!(lun.facts().protected);
+        lun.flush().await.unwrap();
+        assert_eq!(array.state().durable[0], 5);
     }
 
     #[tokio::test]
@@ -551,7 +595,7 @@ mod tests {
             assert!(pending, "its reply is on the way");
         }
         array.state().protected = true;
-        array.state().news.push(scsi::sense::Sense::MODE_CHANGED);
+        array.state().news.push(Sense::MODE_CHANGED);
         assert_eq!(read(&lun, 0).await, Ok(0));
         assert!(lun.facts().protected);
         writing.await.unwrap();
@@ -567,7 +611,7 @@ mod tests {
         {
             let mut state = array.state();
             state.cached.resize(16_384, 0);
-            state.news.push(scsi::sense::Sense::CAPACITY_CHANGED);
+            state.news.push(Sense::CAPACITY_CHANGED);
             state.capacity_fails = 1;
         }
         assert_eq!(read(&lun, 20).await, Ok(0));
@@ -582,13 +626,13 @@ mod tests {
         {
             let mut state = array.state();
             state.cached = state.durable.clone();
-            state.news.push(scsi::sense::Sense::POWER_ON);
+            state.news.push(Sense::POWER_ON);
         }
         assert_eq!(read(&lun, 0).await, Ok(5));
         {
             let mut state = array.state();
             state.cached.resize(16_384, 0);
-            state.news.push(scsi::sense::Sense::CAPACITY_CHANGED);
+            state.news.push(Sense::CAPACITY_CHANGED);
         }
         assert_eq!(read(&lun, 20).await, Ok(0));
         assert_eq!(lun.facts().size, 16_384);

@@ -33,6 +33,9 @@ pub struct Refusal {
     pub errno: Errno,
     /// Status and sense, for the log.
     pub why: String,
+    /// Whether it was turned away before anything was done: by a reservation, a guard, or because
+    /// the LUN is not shown. Nothing that the array holds is lost by that, and it may pass.
+    pub at_the_door: bool,
 }
 
 /// Sense data: key, ASC and ASCQ, of either format (SPC-4 4.5).
@@ -56,7 +59,11 @@ pub fn judge(reply: &Reply) -> Verdict {
             }
             None => format!("{what} (status {:02x}h)", reply.status),
         };
-        Verdict::Refused(Refusal { errno, why })
+        let at_the_door = match reply.status {
+            0x02 => matches!(sense(reply), Some((0x5 | 0x7, ..))),
+            status => status == 0x18,
+        };
+        Verdict::Refused(Refusal { errno, why, at_the_door })
     };
     match reply.status {
         0x00 => Verdict::Good,
@@ -103,6 +110,20 @@ mod tests {
         assert_eq!(sense(&reply(2, &[0x72, 7, 0x27, 0, 0, 0, 0, 0])), Some((7, 0x27, 0)));
         assert_eq!(sense(&reply(2, &[])), None);
         assert_eq!(sense(&reply(2, &[0x70])), Some((0, 0, 0)));
+    }
+
+    #[test]
+    fn what_is_turned_away_at_the_door_is_told_from_what_failed() {
+        let at_the_door = |reply: &Reply| match judge(reply) {
+            Verdict::Refused(refusal) => refusal.at_the_door,
+            verdict => panic!("{verdict:?}"),
+        };
+        for passes in [fixed(5, 0x25, 0), fixed(7, 0x20, 2), fixed(7, 0x27, 0), reply(0x18, &[])] {
+            assert!(at_the_door(&passes));
+        }
+        for failed in [fixed(3, 0x0c, 0), fixed(4, 0x44, 0), reply(2, &[]), reply(0x30, &[])] {
+            assert!(!at_the_door(&failed));
+        }
     }
 
     #[test]
