@@ -16,6 +16,9 @@ pub struct Facts {
     pub block: u32,
     /// How large it is.
     pub size: u64,
+    /// The largest size it had so far, at least `size`. Its file does not end before: a loop
+    /// device makes zeros of what is missing behind an end.
+    pub extent: u64,
     /// Whether it takes no writes.
     pub protected: bool,
     /// The most that one READ or WRITE moves.
@@ -70,6 +73,7 @@ impl Facts {
         }
         self.block = block;
         self.size = blocks.saturating_mul(block.into());
+        self.extent = self.extent.max(self.size);
         true
     }
 
@@ -166,7 +170,10 @@ mod tests {
         capacity[7] = 99;
         capacity[10] = 2;
         assert!(facts.take_capacity(&capacity));
-        assert_eq!((facts.block, facts.size), (512, 51_200));
+        assert_eq!((facts.block, facts.size, facts.extent), (512, 51_200, 51_200));
+        let mut smaller = facts.clone();
+        assert!(smaller.take_capacity(&[&[0; 8], &capacity[8..]].concat()));
+        assert_eq!((smaller.size, smaller.extent), (512, 51_200));
         let mut page = vec![0; 64];
         page[11] = 16;
         facts.take_limits(&page);

@@ -86,7 +86,7 @@ impl<T: Target> File<T> {
     }
 
     fn attr(&self) -> FileAttr {
-        let size = self.volume.lun().facts().size;
+        let size = self.volume.lun().facts().extent;
         FileAttr {
             ino: INodeNo::ROOT,
             size,
@@ -300,7 +300,7 @@ impl<T: Target> Filesystem for File<T> {
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        let blocks = self.volume.lun().facts().size / u64::from(UNIT);
+        let blocks = self.volume.lun().facts().extent / u64::from(UNIT);
         reply.statfs(blocks, 0, 0, 1, 0, UNIT, 255, UNIT);
     }
 

@@ -265,8 +265,9 @@ impl<T: Target> Lun<T> {
         }
     }
 
-    fn now_known(&self, facts: Facts) {
+    fn now_known(&self, mut facts: Facts) {
         let before = self.facts();
+        facts.extent = facts.extent.max(before.extent);
         if before.size != facts.size {
             log::info!("the LUN has {} bytes now, it had {}", facts.size, before.size);
         }

@@ -1,4 +1,7 @@
 //! Bytes of a LUN at any offset and of any length, by its blocks.
+//!
+//! Where a LUN has become smaller, what it does not have any more is EIO and no end: whoever finds
+//! an end takes what is behind it for zeros.
 
 use std::sync::Arc;
 
@@ -55,13 +58,14 @@ impl<T: Target> Volume<T> {
     /// Reads up to `length` bytes; fewer at the end, none behind it.
     ///
     /// # Errors
-    /// Those of [`Lun::command`].
+    /// EIO where the LUN ended later before, those of [`Lun::command`].
     pub async fn read(&self, offset: u64, length: u64) -> Result<Bytes, Errno> {
         let facts = self.lun.facts();
-        let end = offset.saturating_add(length).min(facts.size);
+        let end = offset.saturating_add(length).min(facts.extent);
         if offset >= end {
             return Ok(Bytes::new());
         }
+        within(&facts, end)?;
         let (from, to) = blocks(&facts, offset, end);
         let skip = (offset - from) as usize;
         let wanted = (end - offset) as usize;
@@ -95,16 +99,18 @@ impl<T: Target> Volume<T> {
     /// Writes; the number of bytes, which is smaller at the end.
     ///
     /// # Errors
-    /// EROFS where nothing may be written, ENOSPC behind the end, those of [`Lun::change`].
+    /// EROFS where nothing may be written, ENOSPC behind the end, EIO where the LUN ended later
+    /// before, those of [`Lun::change`].
     pub async fn write(&self, offset: u64, mut data: Bytes) -> Result<u64, Errno> {
         let facts = self.changing()?;
-        let end = offset.saturating_add(data.len() as u64).min(facts.size);
+        let end = offset.saturating_add(data.len() as u64).min(facts.extent);
         if data.is_empty() {
             return Ok(0);
         }
         if offset >= end {
             return Err(Errno::NOSPC);
         }
+        within(&facts, end)?;
         let written = end - offset;
         data.truncate(written as usize);
         let (from, to) = blocks(&facts, offset, end);
@@ -123,10 +129,11 @@ impl<T: Target> Volume<T> {
     /// Those of [`Volume::write`]; EOPNOTSUPP where the LUN has no WRITE SAME.
     pub async fn zero(&self, offset: u64, length: u64) -> Result<(), Errno> {
         let facts = self.changing()?;
-        let end = offset.saturating_add(length).min(facts.size);
+        let end = offset.saturating_add(length).min(facts.extent);
         if offset >= end {
             return Ok(());
         }
+        within(&facts, end)?;
         let block = u64::from(facts.block);
         let (from, to) = blocks(&facts, offset, end);
         let _turn = self.turns.take(from..to).await;
@@ -204,7 +211,7 @@ impl<T: Target> Volume<T> {
     pub async fn seek(&self, offset: u64, what: Seek) -> Result<u64, Errno> {
         let facts = self.lun.facts();
         let block = u64::from(facts.block);
-        if offset >= facts.size {
+        if offset >= facts.extent {
             return Err(Errno::NXIO);
         }
         let mut at = offset;
@@ -231,8 +238,22 @@ impl<T: Target> Volume<T> {
                 return Err(Errno::OPNOTSUPP);
             }
         }
-        if what == Seek::Hole { Ok(facts.size) } else { Err(Errno::NXIO) }
+        match what {
+            Seek::Hole => Ok(facts.extent),
+            // What the LUN does not have any more is nobody's zeros.
+            Seek::Data if facts.size < facts.extent => Ok(at),
+            Seek::Data => Err(Errno::NXIO),
+        }
     }
+}
+
+/// EIO for what ends behind the LUN's end of now.
+fn within(facts: &Facts, end: u64) -> Result<(), Errno> {
+    if end <= facts.size {
+        return Ok(());
+    }
+    log::warn!("the LUN has {} bytes now, of {} before: EIO behind", facts.size, facts.extent);
+    Err(Errno::IO)
 }
 
 /// The whole blocks around bytes.
@@ -244,6 +265,8 @@ fn blocks(facts: &Facts, from: u64, to: u64) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use scsi::sense::Sense;
 
     use super::*;
     use crate::attach::fake::Array;
@@ -313,6 +336,44 @@ mod tests {
         }
         let all = volume.read(0, 6400).await.unwrap();
         assert!(all.chunks(100).zip(1..).all(|(chunk, n)| *chunk == [n; 100]));
+    }
+
+    #[tokio::test]
+    async fn what_a_smaller_lun_does_not_have_any_more_is_an_error_and_no_end() {
+        let array = Array::new(SIZE);
+        let volume = Volume::new(array.lun(PATIENCE).await, false);
+        let size = SIZE as u64;
+        for relogin in [false, true] {
+            {
+                let mut state = array.state();
+                state.cached.truncate(512);
+                state.news.push(match relogin {
+                    true => Sense::POWER_ON,
+                    false => Sense::CAPACITY_CHANGED,
+                });
+            }
+            assert_eq!(volume.read(0, 512).await.unwrap(), [0; 512][..]);
+            let facts = volume.lun().facts();
+            assert_eq!((facts.size, facts.extent), (512, size));
+            for offset in [511, 512, size - 1] {
+                assert_eq!(volume.read(offset, 2).await, Err(Errno::IO));
+                let data = Bytes::from_static(b"ab");
+                assert_eq!(volume.write(offset, data).await, Err(Errno::IO));
+                assert_eq!(volume.zero(offset, 2).await, Err(Errno::IO));
+            }
+            assert!(volume.read(size, 1).await.unwrap().is_empty());
+            assert_eq!(volume.seek(0, Seek::Data).await, Ok(512));
+            assert_eq!(volume.seek(600, Seek::Data).await, Ok(600));
+            assert_eq!(volume.seek(600, Seek::Hole).await, Ok(size));
+            assert_eq!(volume.seek(size, Seek::Hole).await, Err(Errno::NXIO));
+            {
+                let mut state = array.state();
+                state.cached.resize(SIZE, 0);
+                state.news.push(Sense::CAPACITY_CHANGED);
+            }
+            assert_eq!(volume.read(0, 1).await.unwrap(), [0][..]);
+            assert_eq!(volume.read(size - 1, 2).await.unwrap(), [0][..]);
+        }
     }
 
     #[tokio::test]
