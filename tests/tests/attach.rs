@@ -162,6 +162,38 @@ fn mistakes_and_absences_are_told_and_bounded() {
 }
 
 #[test]
+fn more_writes_than_are_carried_out_at_once_hold_up_nobody_who_asks() {
+    let mut lab = lab(SIZE);
+    let pvol = Attached::with(&lab, &["-t", "60"], "ldev", "62496:18", "pvol");
+    let file = OpenOptions::new().write(true).open(&pvol.file).unwrap();
+    lab.kill_array();
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        // Each is a request of its own, of the largest size.
+        for n in 0..100 {
+            let file = &file;
+            scope.spawn(move || file.write_all_at(&vec![1; MIB as usize], n * MIB));
+        }
+        let waits = |task: fs::DirEntry| {
+            fs::read_to_string(task.path().join("wchan"))
+                .is_ok_and(|at| at == "request_wait_answer")
+        };
+        until("all are in the hands of FUSE", || {
+            let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+            tasks.map(waits).filter(|waits| *waits).count() == 100
+        });
+        let pid = attribute(&pvol.file, "user.horcm.pid");
+        let refused = lab.program("horcm", ["detach", "-force", pvol.name()]);
+        assert!(refused.fails(Code::ExEacces).contains("in use by"), "{refused}");
+        assert!(began.elapsed() < Duration::from_secs(30), "before the writes have given up");
+        // They fail at once when their process is gone.
+        lab::run::kill(String::from_utf8(pid).unwrap().parse().unwrap());
+    });
+    drop(file);
+    pvol.detach(&lab).ok();
+}
+
+#[test]
 fn ext4_and_xfs_pass_fio_while_their_volume_is_split_resynced_and_its_array_killed() {
     for (kind, direct) in [("ext4", true), ("xfs", false)] {
         let mut lab = lab(SIZE);

@@ -2,7 +2,8 @@
 //!
 //! Nothing is cached by the kernel (FOPEN_DIRECT_IO, attributes live for no time), so that what a
 //! resync or another host changes is seen at once. Requests go on to the runtime and are answered
-//! from there, in any order; this thread only takes them in.
+//! from there, in any order; this thread only takes them in, and must never wait: who asks for
+//! anything at all, such as `detach -force`, is behind it.
 
 use std::{
     ffi::OsStr,
@@ -18,10 +19,7 @@ use fuser::{
     ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, WriteFlags,
 };
 use rustix::{fs::OFlags, io::Errno};
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
-};
+use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{
     lun::Target,
@@ -32,8 +30,6 @@ use super::{
 const REQUEST: u32 = 1 << 20;
 /// Requests that the kernel may have under way behind its callers' backs.
 const BACKGROUND: u16 = 128;
-/// Bytes of all requests under way, beyond which no more are taken in.
-const UNDER_WAY: u32 = 64 << 20;
 /// What discards and file sizes are best multiples of, in bytes.
 const UNIT: u32 = 4096;
 
@@ -59,7 +55,6 @@ pub struct File<T: Target> {
     pub attributes: Box<dyn Fn() -> Attributes + Send + Sync>,
     /// Told when it is unmounted.
     pub ended: Option<oneshot::Sender<()>>,
-    under_way: Arc<Semaphore>,
 }
 
 fn errno(error: Errno) -> fuser::Errno {
@@ -81,7 +76,6 @@ impl<T: Target> File<T> {
             since: SystemTime::now(),
             attributes,
             ended: Some(ended),
-            under_way: Arc::new(Semaphore::new(UNDER_WAY as usize)),
         }
     }
 
@@ -104,14 +98,6 @@ impl<T: Target> File<T> {
             blksize: UNIT,
             flags: 0,
         }
-    }
-
-    /// Room for so many bytes; until there is some, no request is taken in.
-    fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let bytes = u32::try_from(bytes).unwrap_or(UNDER_WAY).clamp(1, UNDER_WAY);
-        let room = Arc::clone(&self.under_way).acquire_many_owned(bytes);
-        // The semaphore is never closed.
-        self.runtime.block_on(room).ok()
     }
 
     fn answer(
@@ -201,13 +187,12 @@ impl<T: Target> Filesystem for File<T> {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let (volume, room) = (Arc::clone(&self.volume), self.room(size as usize));
+        let volume = Arc::clone(&self.volume);
         self.runtime.spawn(async move {
             match volume.read(offset, size.into()).await {
                 Ok(data) => reply.data(&data),
                 Err(error) => reply.error(errno(error)),
             }
-            drop(room);
         });
     }
 
@@ -223,7 +208,6 @@ impl<T: Target> Filesystem for File<T> {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let room = self.room(data.len());
         let (volume, data) = (Arc::clone(&self.volume), Bytes::copy_from_slice(data));
         let durable = OFlags::from_bits_retain(flags.0 as u32).intersects(OFlags::DSYNC);
         self.runtime.spawn(async move {
@@ -235,7 +219,6 @@ impl<T: Target> Filesystem for File<T> {
                 Ok(written) => reply.written(u32::try_from(written).unwrap_or(u32::MAX)),
                 Err(error) => reply.error(errno(error)),
             }
-            drop(room);
         });
     }
 

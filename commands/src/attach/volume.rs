@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use rustix::io::Errno;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     cdb::{lba_status, read},
@@ -19,6 +20,11 @@ use super::{
 
 /// Bytes that one GET LBA STATUS may answer.
 const STATUS_ROOM: u32 = 8 + 64 * 16;
+
+/// Bytes that all reads and writes move at once; who comes then waits. What a waiting write holds
+/// is bounded by the kernel, which has no more requests of a loop device under way than it was
+/// told, and one of each thread that reads or writes by itself.
+const UNDER_WAY: u32 = 64 << 20;
 
 /// What to look for from an offset on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +39,7 @@ pub enum Seek {
 pub struct Volume<T: Target> {
     lun: Arc<Lun<T>>,
     turns: Turns,
+    under_way: Semaphore,
     read_only: bool,
 }
 
@@ -40,7 +47,8 @@ impl<T: Target> Volume<T> {
     /// `read_only` refuses every change, whatever the LUN would take.
     #[must_use]
     pub fn new(lun: Arc<Lun<T>>, read_only: bool) -> Self {
-        Self { lun, turns: Turns::default(), read_only }
+        let under_way = Semaphore::new(UNDER_WAY as usize);
+        Self { lun, turns: Turns::default(), under_way, read_only }
     }
 
     /// The LUN.
@@ -53,6 +61,12 @@ impl<T: Target> Volume<T> {
     #[must_use]
     pub fn writable(&self) -> bool {
         !self.read_only && !self.lun.facts().protected
+    }
+
+    /// Room for so many bytes under way.
+    async fn room(&self, bytes: u64) -> Result<SemaphorePermit<'_>, Errno> {
+        let bytes = u32::try_from(bytes).unwrap_or(UNDER_WAY).min(UNDER_WAY);
+        self.under_way.acquire_many(bytes).await.map_err(|_| Errno::IO)
     }
 
     /// Reads up to `length` bytes; fewer at the end, none behind it.
@@ -69,6 +83,7 @@ impl<T: Target> Volume<T> {
         let (from, to) = blocks(&facts, offset, end);
         let skip = (offset - from) as usize;
         let wanted = (end - offset) as usize;
+        let _room = self.room(to - from).await?;
         let data = self.read_blocks(&facts, from, to).await?;
         Ok(data.slice(skip..skip + wanted))
     }
@@ -115,6 +130,7 @@ impl<T: Target> Volume<T> {
         data.truncate(written as usize);
         let (from, to) = blocks(&facts, offset, end);
         let _turn = self.turns.take(from..to).await;
+        let _room = self.room(to - from).await?;
         let data = match (from, to) == (offset, end) {
             true => data,
             false => self.whole(&facts, offset, &data).await?,
