@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -29,6 +29,8 @@ pub struct CommandPath {
     timeout: Duration,
     /// The serial number it led to, plus one; 0 until it has answered.
     serial: AtomicU64,
+    /// Whether it ever said that it is protected.
+    protected: AtomicBool,
 }
 
 /// What carries the orders.
@@ -111,7 +113,13 @@ impl CommandPath {
             }),
             device => Carrier::InBand(InBand::new(device, disks)?),
         };
-        Some(Self { spelled: device.clone(), carrier, timeout, serial: AtomicU64::new(0) })
+        Some(Self {
+            spelled: device.clone(),
+            carrier,
+            timeout,
+            serial: AtomicU64::new(0),
+            protected: AtomicBool::new(false),
+        })
     }
 
     /// The serial number it led to when it first answered.
@@ -119,6 +127,12 @@ impl CommandPath {
     pub fn serial(&self) -> Option<Serial> {
         let stored = self.serial.load(Ordering::Relaxed).checked_sub(1)?;
         u32::try_from(stored).ok().and_then(Serial::new)
+    }
+
+    /// Whether it ever said that hosts may use only volumes that they registered.
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        self.protected.load(Ordering::Relaxed)
     }
 
     /// How many bytes an answer may have.
@@ -139,6 +153,7 @@ impl CommandPath {
             Ok(Reply::Identity(identity)) => {
                 let stored = u64::from(u32::from(identity.serial)) + 1;
                 self.serial.store(stored, Ordering::Relaxed);
+                self.protected.fetch_or(identity.security.protection, Ordering::Relaxed);
                 Ok(identity)
             }
             _ => Err(AlternateFault::Malformed),

@@ -139,11 +139,11 @@ impl Unit {
         identity.as_ref().map_or(0, |identity| identity.mirrors)
     }
 
-    /// Whether its command device says that hosts may use only volumes that they registered.
+    /// Whether one of its command devices has said that hosts may use only volumes that they
+    /// registered. Any of them may carry the next order, so that one is enough, and for ever.
     #[must_use]
     pub fn is_protected(&self) -> bool {
-        let identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
-        identity.as_ref().is_some_and(|identity| identity.security.protection)
+        self.alternates.iter().any(|device| device.is_protected())
     }
 
     /// How many bytes an answer may have, whichever command device carries it.
@@ -180,11 +180,14 @@ impl Unit {
             log::warn!("command device {device} of unit {}: {fault}", self.id);
         }
         self.in_use.store(*index, Ordering::Relaxed);
-        let mut slot = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
-        *slot = Some(identity.clone());
-        drop(slot);
+        self.know(identity.clone());
         self.found();
         Ok(identity.clone())
+    }
+
+    fn know(&self, identity: Identity) {
+        let mut slot = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        *slot = Some(identity);
     }
 
     /// The identities by position, in the order of the line, and the faults.
@@ -268,6 +271,16 @@ impl Unit {
         }
     }
 
+    /// Who one command device leads to, unless that is another system than the unit's.
+    async fn identify_by(&self, device: &CommandPath) -> Result<Identity, AlternateFault> {
+        let identity = device.identify().await?;
+        let serial = identity.serial;
+        match self.serial() {
+            Some(known) if known != serial => Err(AlternateFault::Other { serial, known }),
+            _ => Ok(identity),
+        }
+    }
+
     /// Changes to the next command device that answers, and returns its spelling.
     ///
     /// # Errors
@@ -279,9 +292,9 @@ impl Unit {
         for step in 1..=count {
             let index = (first + step) % count;
             let alternate = &self.alternates[index];
-            let id = RequestId::random();
-            match self.order_by(alternate, id, &Order::Identify).await {
-                Ok(_) => {
+            match self.identify_by(alternate).await {
+                Ok(identity) => {
+                    self.know(identity);
                     self.in_use.store(index, Ordering::Relaxed);
                     log::info!("unit {}: command device changed to {alternate}", self.id);
                     return Ok(alternate.to_string());

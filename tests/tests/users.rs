@@ -248,4 +248,34 @@ fn one_protected_volume_keeps_a_list_of_several_groups_from_changing() {
     raid.arm(one).unwrap();
     raid.fire(Duration::from_secs(10)).unwrap();
     assert_eq!(raid.standing(&snap).unwrap().status, PairStatus::Psus);
+#[test]
+fn one_protected_command_device_of_a_unit_is_enough_whichever_is_in_use() {
+    let mut lab = Lab::new();
+    let line = format!("{IPCMD} {IN_BAND}").replace("127.0.0.1", &lab.ip().to_string());
+    lab.in_band(&line);
+    let toml = fs::read_to_string(lab.conf("array-62496.toml")).unwrap();
+    let device = "command_device = true\n";
+    assert!(toml.contains(device), "the sample has {device}");
+    let protected = format!("{device}security = {{ protection = true }}\n");
+    lab.write_conf("array-62496.toml", &toml.replace(device, &protected));
+    lab.write_conf("horcmperm50.conf", "Harddisk0\n");
+    lab.init_array().ok();
+    lab.start_array();
+    lab.start(&[50]).ok();
+    assert!(lab.cci(50, "horcctl -D").ok().ends_with("*\n"), "its alternate says so");
+
+    // That which says so is not there at the start, and found when it is changed to.
+    lab.shut_down(&[50]).ok();
+    lab.kill_array();
+    lab.start_array_with(&["--iscsi", "127.0.0.1:0"]);
+    lab.start(&[50]).ok();
+    assert!(!lab.cci(50, "horcctl -D").ok().contains('*'));
+    lab.kill_array();
+    lab.start_array();
+    assert!(lab.cci(50, "horcctl -C").ok().contains("PhysicalDrive0"));
+    for _ in 0..2 {
+        assert!(lab.cci(50, "horcctl -D").ok().ends_with("*\n"));
+        lab.cci(50, "pairvolchk -g snap").fails(Code::ExEnperm);
+        lab.cci(50, "horcctl -C").ok();
+    }
 }
