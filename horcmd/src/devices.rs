@@ -44,6 +44,8 @@ struct Registered {
     by_volume: HashMap<VolumeId, Vec<Path>>,
     /// Whether a registration was made, whatever it found.
     made: bool,
+    /// Whether that of the start was of a list.
+    listed: bool,
 }
 
 impl Default for Devices {
@@ -53,6 +55,19 @@ impl Default for Devices {
 }
 
 impl Devices {
+    /// Says that the start registers disks: every one, or those that are `listed`.
+    pub fn begin(&self, listed: bool) {
+        let mut registered = self.registered.write().unwrap_or_else(PoisonError::into_inner);
+        registered.made = true;
+        registered.listed = listed;
+    }
+
+    /// Whether the start registered the disks of a list.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        self.registered.read().unwrap_or_else(PoisonError::into_inner).listed
+    }
+
     /// Registers disks beside those that are; a name that is registered already becomes the new
     /// disk's.
     ///
@@ -65,7 +80,7 @@ impl Devices {
             return Err(CciError::new(Code::ExEnperm)
                 .object("raidscan -find inst")
                 .state("protection mode")
-                .cause("the disks that this host may use are registered already")
+                .cause("which disks this host may use is settled already")
                 .advice("list them in the permission file and start the instance again"));
         }
         registered.made = true;

@@ -19,7 +19,8 @@ use crate::{
     failure::StartFailure,
     hosts,
     peers::{Peer, Peers},
-    registration, resolve, services,
+    registration::{self, AtStart},
+    resolve, services,
     settings::Settings,
     trace::TraceSettings,
     units::{Unit, Units},
@@ -32,8 +33,8 @@ pub struct Ready {
     pub daemon: Arc<Daemon>,
     /// Where they come in.
     pub endpoint: Endpoint,
-    /// The disks that are to be registered, unless none are.
-    pub registers: Option<Vec<String>>,
+    /// The disks that are to be registered.
+    pub registers: AtStart,
     /// How often the pairs are looked at.
     pub poll: Option<Duration>,
 }

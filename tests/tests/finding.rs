@@ -147,6 +147,36 @@ fn in_protection_mode_a_host_uses_its_registered_volumes_only() {
 }
 
 #[test]
+fn a_start_that_found_no_disk_leaves_no_registration_open_in_protection_mode() {
+    let mut lab = Lab::new();
+    lab.in_band(&format!(r"\\.\IPCMD-{}-31001", lab.ip()));
+    lab.write_conf("horcmperm50.conf", "Harddisk1\n");
+    lab.set("HORCMPROMOD", "1");
+    lab.init_array().ok();
+    lab.start_array_with(&["--iscsi", "127.0.0.1:0"]);
+    lab.start(&[50]).ok();
+    lab.kill_array();
+    lab.start_array();
+    assert_eq!(words(&lab.cci(50, "raidscan -pi $Phys -find")).len(), 6, "its disks are there");
+    lab.cci(50, "raidscan -pi $Phys -find inst").fails(Code::ExEnperm);
+    lab.cci(50, "pairvolchk -g snap").fails(Code::ExEnperm);
+}
+
+#[test]
+fn beside_a_list_nothing_is_registered_while_a_unit_may_still_turn_out_protected() {
+    let mut lab = Lab::new();
+    let ip = lab.ip();
+    lab.in_band(&format!("\\\\.\\IPCMD-{ip}-31001\n\\\\.\\IPCMD-{ip}-31099"));
+    lab.write_conf("horcmperm50.conf", "Harddisk1\n");
+    lab.init_array().ok();
+    lab.start_array();
+    lab.start(&[50, 51]).ok();
+    let said = lab.cci(50, "raidscan -pi $Phys -find inst").fails(Code::ExEnperm).to_owned();
+    assert!(said.contains("unit 1"), "{said}");
+    lab.cci(51, "raidscan -pi $Phys -find inst").ok();
+}
+
+#[test]
 fn mkconf_makes_a_configuration_that_the_instance_starts_with() {
     let lab = lab();
     let folder = lab.path("made");
