@@ -21,6 +21,9 @@ use crate::{batch, daemon::Daemon, selection, sync};
 /// What a page of disks needs beside them.
 const AROUND: usize = 24;
 
+/// The most disks that a refusal names.
+const MOST_NAMED: usize = 8;
+
 /// The names that were asked for, and all that was found.
 type Found = (Vec<String>, Arc<Vec<FoundDisk>>);
 
@@ -64,7 +67,8 @@ pub async fn find(
 /// Answers `Sync`: has the disks of a page write what they hold back, and tells which did.
 ///
 /// # Errors
-/// EX_ENOGRP; EX_ENODEV when no disk can be looked for.
+/// EX_ENOGRP; EX_ENODEV when no disk can be looked for; EX_CMDIOE with the disks of the page that
+/// did not.
 pub async fn sync(
     daemon: &Daemon,
     names: &[String],
@@ -80,9 +84,27 @@ pub async fn sync(
         disks.retain(|disk| disk.holders.iter().any(|holder| holder.group == *group));
     }
     let done = sync::all(&daemon.disks, disks.iter().map(|disk| disk.device.as_str())).await;
-    let mut done = done.into_iter();
-    disks.retain(|_| done.next().unwrap_or(false));
+    all_done(&disks, &done)?;
     Ok(Reply::Found { disks, next })
+}
+
+/// Refuses to call a page written when a disk of it is not.
+fn all_done(disks: &[FoundDisk], done: &[bool]) -> Result<(), CciError> {
+    let failed = disks.iter().zip(done).filter(|(_, done)| !**done);
+    let failed: Vec<_> = failed.map(|(disk, _)| disk.device.as_str()).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let more = match failed.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let named = failed[..failed.len().min(MOST_NAMED)].join(", ");
+    Err(CciError::new(Code::ExCmdioe)
+        .object(format!("{named}{more}"))
+        .state("the other disks asked so far have written what they hold back")
+        .cause("it did not write what it holds back; the log of the instance says why")
+        .advice("mend that and run raidscan -find sync again"))
 }
 
 /// The disks from the `from`th on that fit, at least one, and where the next page begins.
@@ -229,4 +251,38 @@ pub async fn selection(daemon: &Daemon, selection: Selection) -> Result<Selectio
         }
     };
     Ok(Selection { target: Target::Ldev { volume, mu, whole_group }, ..selection })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(number: u32) -> FoundDisk {
+        FoundDisk {
+            device: format!("Harddisk{number}"),
+            unit: Some(0),
+            volume: VolumeId {
+                serial: 62_496_u32.try_into().unwrap(),
+                ldev: 18_u32.try_into().unwrap(),
+            },
+            port: None,
+            path: None,
+            product: "OPEN-3".to_owned(),
+            registered: false,
+            holders: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn disks_that_did_not_write_are_an_error_that_names_them() {
+        let disks: Vec<_> = (0..20).map(disk).collect();
+        all_done(&disks, &[true; 20]).unwrap();
+        let mut done = [true; 20];
+        (done[3], done[17]) = (false, false);
+        let error = all_done(&disks, &done).unwrap_err();
+        assert_eq!(error.code, Code::ExCmdioe);
+        assert_eq!(error.object.as_deref(), Some("Harddisk3, Harddisk17"));
+        let error = all_done(&disks, &[false; 20]).unwrap_err();
+        assert!(error.object.unwrap().ends_with("Harddisk7 and 12 more"));
+    }
 }

@@ -201,6 +201,8 @@ fn pages(
 
 #[cfg(test)]
 mod tests {
+    use model::CciError;
+
     use super::*;
     use crate::{fake::Fake, rows::sample};
 
@@ -303,6 +305,14 @@ Harddisk2        0   F   CL2-C  25   2    62496   19   OPEN-3
         let group = "snap".parse().ok();
         let names = vec!["$Phys".to_owned()];
         assert_eq!(fake.asked(), [Request::Sync { names, group, from: 0 }]);
+    }
+
+    #[test]
+    fn a_disk_that_did_not_write_ends_sync_with_its_error() {
+        let failed = CciError::new(Code::ExCmdioe).object("Harddisk2");
+        let ran = Fake::answering([Err(failed)]).run("raidscan", "-pi $Phys -find sync");
+        assert_eq!(ran.code, 237);
+        assert!(ran.errors.contains("Harddisk2"), "{}", ran.errors);
     }
 
     #[test]
