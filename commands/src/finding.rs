@@ -9,7 +9,7 @@ use std::{
 use model::{CciError, CciResult, Code};
 use scsi::disks::{
     Found, Host, HostDisk,
-    names::{Name, expand},
+    names::{Name, expand_all, range},
 };
 
 use crate::session::{Session, World};
@@ -48,7 +48,7 @@ pub fn wait<T>(asked: impl Future<Output = T>) -> CciResult<T> {
 ///
 /// # Errors
 /// EX_REQARG when there is no list at all; EX_INVARG for one that is not text, too long, or names a
-/// range without a disk.
+/// range without a disk; EX_ERANGE for one of too many names.
 pub fn device_list(session: &mut Session<'_, '_>, words: &[String]) -> CciResult<Vec<Name>> {
     let mut typed: Vec<String> = words.iter().filter(|word| *word != "-").cloned().collect();
     if words.is_empty() || typed.len() < words.len() {
@@ -65,17 +65,15 @@ pub fn device_list(session: &mut Session<'_, '_>, words: &[String]) -> CciResult
                 .cause(error.to_string())
         })?);
     }
-    let mut names = Vec::new();
-    for word in typed {
-        let expanded = expand(&word);
-        if expanded.is_empty() {
-            return Err(CciError::new(Code::ExInvarg)
-                .object(word)
-                .cause("the range ends before it begins"));
-        }
-        names.extend(expanded);
+    let backwards = |word: &&String| {
+        range(&word.to_ascii_lowercase()).is_some_and(|numbers| numbers.is_empty())
+    };
+    if let Some(word) = typed.iter().find(backwards) {
+        return Err(CciError::new(Code::ExInvarg)
+            .object(word.as_str())
+            .cause("the range ends before it begins"));
     }
-    Ok(names)
+    expand_all(&typed)
 }
 
 fn read(input: Box<dyn BufRead + Send>) -> io::Result<Vec<String>> {

@@ -158,9 +158,9 @@ fn held(daemon: &Daemon, disks: &[FoundDisk]) -> HashMap<VolumeId, Vec<Holder>> 
 /// Every LU of a storage system that these names stand for, in their order.
 ///
 /// # Errors
-/// EX_ENODEV when no disk can be looked for.
+/// EX_ENODEV when no disk can be looked for; EX_ERANGE for a list of too many names.
 pub async fn look(daemon: &Daemon, names: &[String]) -> Result<Vec<FoundDisk>, CciError> {
-    let names: Vec<_> = names.iter().flat_map(|word| names::expand(word)).collect();
+    let names = names::expand_all(names)?;
     let host = Host::of_file(daemon.disks.file()).map_err(|error| unlooked(error.to_string()))?;
     // Reading what the kernel knows of thousands of disks takes time that requests do not have.
     let runtime = tokio::runtime::Handle::current();

@@ -2,8 +2,12 @@
 
 use std::{fmt, ops::RangeInclusive};
 
+use model::{CciError, CciResult, Code};
+
 /// The most disks that one range names.
 const MOST: u32 = 4096;
+/// The most names of a whole device list.
+pub const MOST_NAMES: usize = 65_536;
 
 /// A name of a device list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +61,35 @@ pub fn expand(word: &str) -> Vec<Name> {
     }
 }
 
+/// The names that the words of a device list stand for, in their order, at most [`MOST_NAMES`].
+/// `$Phys`, `$LETALL` and `$Volume` are taken once, however often they stand there: each means every
+/// disk of its kind.
+///
+/// # Errors
+/// EX_ERANGE for a list of more.
+pub fn expand_all<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> CciResult<Vec<Name>> {
+    let mut names = Vec::new();
+    let mut taken = Vec::new();
+    for word in words {
+        for name in expand(word.as_ref()) {
+            if matches!(name, Name::Physical | Name::Mounted | Name::Volumes) {
+                if taken.contains(&name) {
+                    continue;
+                }
+                taken.push(name.clone());
+            }
+            if names.len() == MOST_NAMES {
+                return Err(CciError::new(Code::ExErange)
+                    .object("the device list")
+                    .cause(format!("it names more than {MOST_NAMES} devices"))
+                    .advice("ask for fewer at once, or for all with $Phys"));
+            }
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
 /// The numbers of a word such as `harddisk3` or `hd0-5`, in small letters.
 #[must_use]
 pub fn range(lower: &str) -> Option<RangeInclusive<u32>> {
@@ -108,5 +141,23 @@ mod tests {
     fn a_range_is_bounded_and_may_be_empty() {
         assert_eq!(expand("hd0-4294967295").len(), MOST as usize);
         assert_eq!(expand("hd5-4"), []);
+    }
+
+    #[test]
+    fn a_list_is_bounded_as_a_whole() {
+        let ranges = MOST_NAMES / MOST as usize;
+        let full = expand_all(vec!["hd0-4095"; ranges]).unwrap();
+        assert_eq!(full.len(), MOST_NAMES);
+        let error = expand_all(vec!["hd0-4095"; ranges + 1]).unwrap_err();
+        assert_eq!(error.code, Code::ExErange);
+        // It stops there, however long the list goes on.
+        assert!(expand_all(std::iter::repeat("/dev/sda")).is_err());
+    }
+
+    #[test]
+    fn what_means_every_disk_is_taken_once() {
+        let words = ["$Phys", "hd1", "$PhysicalDrive", "hd1", "$Volume", "$letall", "$volume"];
+        let shown: Vec<_> = expand_all(words).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["$Phys", "Harddisk1", "Harddisk1", "$Volume", "$LETALL"]);
     }
 }
