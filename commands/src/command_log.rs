@@ -12,7 +12,12 @@ use std::{
 use model::{CciError, Mode, error::printable};
 use protocol::here::{host_name, user_id};
 
-use crate::{scope::Scope, session::World};
+use crate::{
+    masked::{Masked, masked},
+    scope::Scope,
+    session::World,
+    table::Spec,
+};
 
 /// The longest command line that is logged, in bytes.
 const MAX_LINE: usize = 4096;
@@ -20,15 +25,16 @@ const MAX_LINE: usize = 4096;
 /// The largest control file that is read, in bytes.
 const MAX_CONTROL: u64 = 64 * 1024;
 
-/// Logs one execution.
+/// Logs one execution, without passwords.
 pub fn record(
     world: &mut World<'_>,
-    command: &str,
+    spec: &'static Spec,
     words: &[String],
     scope: Scope,
     code: u8,
     error: Option<&CciError>,
 ) {
+    let command = spec.name;
     let to_stderr = world.environment.get("HORCC_LOG") == Some("STDERROUT");
     let directory = match world.environment.get("HORCC_LOG") {
         Some(directory) if !to_stderr => PathBuf::from(directory),
@@ -46,7 +52,8 @@ pub fn record(
     }
     let user = world.environment.get("USER").unwrap_or("-");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let entry = entry(now, scope.mode, user, command, words, code, error);
+    let Masked { words, error } = masked(spec, words, error);
+    let entry = entry(now, scope.mode, user, command, &words, code, error.as_deref());
     if to_stderr {
         let _ = world.errors.write_all(entry.as_bytes());
     } else {
@@ -100,7 +107,7 @@ fn entry(
     mode: Mode,
     user: &str,
     command: &str,
-    words: &[String],
+    words: &[&str],
     code: u8,
     error: Option<&CciError>,
 ) -> String {
@@ -225,7 +232,7 @@ mod tests {
 
     #[test]
     fn an_entry_has_the_shape_of_the_reference() {
-        let words = ["-ss", "-g", "URA"].map(str::to_owned);
+        let words = ["-ss", "-g", "URA"];
         let now = Duration::from_micros(1_130_847_713_185_007);
         let text = entry(now, Mode::Horc, "root", "pairvolchk", &words, 32, None);
         let lines: Vec<_> = text.lines().collect();
@@ -238,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_failure_names_its_code_and_typed_control_characters_forge_nothing() {
-        let words = ["-g\nCOMMAND NORMAL".to_owned()];
+        let words = ["-g\nCOMMAND NORMAL"];
         let error = CciError::new(Code::ExEnogrp).object("nosuch");
         let text =
             entry(Duration::ZERO, Mode::Homrcf, "me", "pairsplit", &words, 239, Some(&error));
@@ -250,7 +257,7 @@ mod tests {
 
     #[test]
     fn neither_details_nor_the_users_name_forge_lines_or_carry_escapes() {
-        let words = ["-g".to_owned(), "\u{1b}[2Jx\ny".to_owned()];
+        let words = ["-g", "\u{1b}[2Jx\ny"];
         let error = CciError::new(Code::ExInvarg).object("-g \u{1b}[2Jx\nCOMMAND NORMAL");
         let text = entry(
             Duration::ZERO,

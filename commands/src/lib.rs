@@ -21,7 +21,7 @@
 //! | [`launch`], [`lifecycle`] | starting a daemon process, and seeing it live and end |
 //! | [`run`] | from argv to exit code |
 //! | [`interactive`] | `-z` and `-zx` |
-//! | [`command_log`] | `horcc_<HOST>.log` |
+//! | [`command_log`], `masked` | `horcc_<HOST>.log`, without passwords |
 //! | [`environment`] | the environment variables, taken once |
 //! | [`subcommand`] | `-x`, the sub-commands of Windows |
 //! | [`finding`] | the disks of this host, by device lists |
@@ -46,6 +46,7 @@ pub mod interactive;
 pub mod launch;
 pub mod lifecycle;
 pub mod links;
+mod masked;
 pub mod multicall;
 pub mod pages;
 pub mod parse;

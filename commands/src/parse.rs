@@ -124,6 +124,11 @@ fn rewrite(spec: &'static Spec, word: &str) -> CciResult<String> {
         .ok_or_else(|| usage(spec.name, Code::ExUnwopt, word, "there is no such option"))
 }
 
+/// Whether a word is an option of the command.
+pub(crate) fn is_option(spec: &'static Spec, word: &str) -> bool {
+    word.starts_with('-') && word != "-" && rewrite(spec, word).is_ok()
+}
+
 /// What is glued to an option's name in `typed`, if that is this option at all.
 fn glued<'a>(opt: &Opt, typed: &'a str) -> Option<&'a str> {
     let fits = |rest: &str| match opt.arity {

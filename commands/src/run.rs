@@ -47,7 +47,7 @@ pub(crate) fn once(
     match outcome {
         Ok(code) => {
             let scope = scope.unwrap_or_else(|| fallback_scope(spec, world));
-            command_log::record(world, spec.name, words, scope, code, None);
+            command_log::record(world, spec, words, scope, code, None);
             code
         }
         Err(failure) => match failure.into_error() {
@@ -85,7 +85,7 @@ fn is_modal(spec: &Spec) -> bool {
 
 /// Says on standard error why the command failed, logs it, and returns its exit code.
 fn fail(
-    spec: &Spec,
+    spec: &'static Spec,
     words: &[String],
     world: &mut World<'_>,
     error: &CciError,
@@ -97,7 +97,7 @@ fn fail(
         // `<command>: [EX_xxx] text`, then the details. Nobody can be told that standard error is closed.
         let _ = writeln!(world.errors, "{}: {error}", spec.name);
     }
-    command_log::record(world, spec.name, words, scope, error.code.number(), Some(error));
+    command_log::record(world, spec, words, scope, error.code.number(), Some(error));
     error.code.number()
 }
 

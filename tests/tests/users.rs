@@ -1,7 +1,12 @@
 //! The security attributes of command devices: logins, roles, protection mode; over the network and
 //! in band, by commands and by the shadow-copy provider.
 
-use std::{fs, os::unix::fs::MetadataExt, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use lab::{
     Lab, Outcome,
@@ -93,6 +98,38 @@ fn pairs_are_asked_for_and_changed_after_a_login_with_the_role_only() {
         login(&lab, "ann sesame").ok();
         lab.cci(51, "pairsplit -g snap -S").ok();
     }
+}
+
+/// The small files under a folder whose bytes contain this; the volumes are not small.
+fn files_with(folder: &Path, word: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        if kind.is_dir() {
+            found.extend(files_with(&path, word));
+        } else if kind.is_file() && entry.metadata().unwrap().len() < 16 << 20 {
+            let bytes = fs::read(&path).unwrap();
+            if bytes.windows(word.len()).any(|part| part == word.as_bytes()) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_password_stands_in_no_file_whether_the_login_goes_well_or_not() {
+    let mut lab = lab(IPCMD, "user_authentication = true");
+    login(&lab, "ann sesame").fails(Code::ExAtthor);
+    lab.start(&[51]).ok();
+    let mut logged = lab.command("raidcom");
+    logged.envs([("HORCC_LOGSZ", "64"), ("HORCMINST", "51"), ("HORCC_MRCF", "1")]);
+    logged.args(["-login", "ann", "sesame", "-s", "62496"]);
+    run::run(logged, "raidcom -login".into(), b"", Duration::from_secs(60)).ok();
+    lab.cci(51, "raidcom -login ann -sesame").fails(Code::ExUnwopt);
+    assert_eq!(files_with(&lab.root(), "sesame"), [] as [PathBuf; 0]);
+    let log = files_with(&lab.root(), "-login ann *** -s 62496");
+    assert!(!log.is_empty(), "the logins themselves are logged");
 }
 
 #[test]
