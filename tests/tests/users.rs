@@ -285,6 +285,8 @@ fn one_protected_volume_keeps_a_list_of_several_groups_from_changing() {
     raid.arm(one).unwrap();
     raid.fire(Duration::from_secs(10)).unwrap();
     assert_eq!(raid.standing(&snap).unwrap().status, PairStatus::Psus);
+}
+
 #[test]
 fn one_protected_command_device_of_a_unit_is_enough_whichever_is_in_use() {
     let mut lab = Lab::new();
