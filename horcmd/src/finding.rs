@@ -14,7 +14,10 @@ use protocol::{
     horcm::{Answer, FoundDisk, Holder, Reply, Selection, Target},
     orders::Sighting,
 };
-use scsi::disks::{Host, HostDisk, Identity, names};
+use scsi::disks::{
+    Host, HostDisk, Identity,
+    names::{self, Name},
+};
 
 use crate::{batch, daemon::Daemon, selection, sync};
 
@@ -237,20 +240,52 @@ async fn trace(daemon: &Daemon, disks: &mut [(FoundDisk, Option<u64>)]) {
 /// A selection that names no device file: the LDEV that the file is instead.
 ///
 /// # Errors
-/// EX_ENODEV for what is no LU of a storage system.
+/// EX_ENODEV for what is no LU of a storage system, stands for several disks, or is another disk now
+/// than was registered by this name.
 pub async fn selection(daemon: &Daemon, selection: Selection) -> Result<Selection, CciError> {
     let Target::Device { path, mu, whole_group } = selection.target else {
         return Ok(selection);
     };
+    let name = single(&path)?;
     daemon.devices.settled().await;
-    let volume = match daemon.devices.volume_of(&path) {
-        Some(volume) => volume,
-        None => {
-            let disks = look(daemon, std::slice::from_ref(&path)).await?;
-            disks.first().ok_or_else(|| selection::no_device(&path))?.volume
-        }
-    };
+    let registered = daemon.devices.volume_of(&name);
+    // The numbers of disks move when one hides, so that what was registered may be another by now.
+    let seen = look(daemon, std::slice::from_ref(&name)).await;
+    let seen = seen.map(|disks| disks.first().map(|disk| disk.volume));
+    let volume = agreed(&path, registered, seen)?;
     Ok(Selection { target: Target::Ldev { volume, mu, whole_group }, ..selection })
+}
+
+/// The device file that a word names, as it is registered; a change must never take the first of
+/// several.
+fn single(word: &str) -> Result<String, CciError> {
+    match names::expand(word).as_slice() {
+        [name @ (Name::Harddisk(_) | Name::File(_))] => Ok(name.to_string()),
+        _ => Err(CciError::new(Code::ExEnodev)
+            .object(word)
+            .cause("it does not name exactly one disk")
+            .advice("name one, such as Harddisk2")),
+    }
+}
+
+/// The volume that a device file is: as it is seen, or where it is not, as it was registered.
+fn agreed(
+    path: &str,
+    registered: Option<VolumeId>,
+    seen: Result<Option<VolumeId>, CciError>,
+) -> Result<VolumeId, CciError> {
+    match (registered, seen) {
+        (Some(registered), Ok(Some(seen))) if registered != seen => {
+            Err(CciError::new(Code::ExEnodev)
+                .object(path)
+                .state(format!("it is {seen}"))
+                .cause(format!("the disk is another than was registered, {registered}"))
+                .advice("register it with raidscan -find inst, or name the volume with -g and -d"))
+        }
+        (_, Ok(Some(volume))) | (Some(volume), _) => Ok(volume),
+        (None, Ok(None)) => Err(selection::no_device(path)),
+        (None, Err(error)) => Err(error),
+    }
 }
 
 #[cfg(test)]
@@ -284,5 +319,32 @@ mod tests {
         assert_eq!(error.object.as_deref(), Some("Harddisk3, Harddisk17"));
         let error = all_done(&disks, &[false; 20]).unwrap_err();
         assert!(error.object.unwrap().ends_with("Harddisk7 and 12 more"));
+    }
+
+    #[test]
+    fn a_device_file_is_one_disk() {
+        assert_eq!(single(r"\\.\PhysicalDrive2").unwrap(), "Harddisk2");
+        assert_eq!(single("/dev/sda").unwrap(), "/dev/sda");
+        for word in ["$Phys", "$Volume", "hd1-3", "hd3-1"] {
+            assert_eq!(single(word).unwrap_err().code, Code::ExEnodev, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_registered_disk_that_is_seen_as_another_is_neither() {
+        let [first, second] = [18_u32, 19].map(|ldev| VolumeId {
+            serial: 62_496_u32.try_into().unwrap(),
+            ldev: ldev.try_into().unwrap(),
+        });
+        let silent = || Err(unlooked("portal".to_owned()));
+        assert_eq!(agreed("hd1", None, Ok(Some(first))).unwrap(), first);
+        assert_eq!(agreed("hd1", Some(first), Ok(Some(first))).unwrap(), first);
+        assert_eq!(agreed("hd1", Some(first), Ok(None)).unwrap(), first, "it hides");
+        assert_eq!(agreed("hd1", Some(first), silent()).unwrap(), first);
+        for (registered, seen) in
+            [(Some(first), Ok(Some(second))), (None, Ok(None)), (None, silent())]
+        {
+            assert_eq!(agreed("hd1", registered, seen).unwrap_err().code, Code::ExEnodev);
+        }
     }
 }

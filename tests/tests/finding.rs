@@ -87,6 +87,25 @@ fn a_start_registers_every_disk_and_pairs_are_named_by_them() {
 }
 
 #[test]
+fn a_device_that_is_another_disk_by_now_or_names_several_selects_nothing() {
+    let mut lab = lab();
+    lab.start(&[50, 51]).ok();
+    for several in ["$Phys", "hd1-3"] {
+        lab.cci(50, &format!("pairdisplay -l -d {several}")).fails(Code::ExEnodev);
+        lab.cci(50, &format!("raidscan -pd {several}")).fails(Code::ExEnodev);
+    }
+    lab.cci(50, "raidvchkset -d Harddisk1 -vg idb").ok();
+    let found = words(&lab.cci(50, "raidscan -pi hd1 -find"));
+    assert_eq!(found[1][7], "19", "the numbers moved: {found:?}");
+    for line in ["pairdisplay -l", "paircreate -vl"] {
+        let said = lab.cci(50, &format!("{line} -d Harddisk1")).fails(Code::ExEnodev).to_owned();
+        assert!(said.contains("raidscan -find inst"), "{said}");
+    }
+    let by_name = words(&lab.cci(50, "pairdisplay -g snap -d snapdev1 -l -CLI"));
+    assert_eq!(by_name[1][..2], ["snap", "snapdev1"]);
+}
+
+#[test]
 fn what_the_permission_file_leaves_out_is_unknown_until_it_is_registered() {
     let mut lab = lab();
     lab.write_conf("horcmperm51.conf", "# the S-VOL only\nHarddisk2\n");

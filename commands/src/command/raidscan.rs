@@ -5,6 +5,7 @@ use protocol::{
     horcm::{FoundDisk, Reply, Request},
     orders::ScanFilter,
 };
+use scsi::disks::names::{self, Name};
 
 use crate::{
     command::find,
@@ -143,6 +144,13 @@ fn scan(
 
 /// The disk behind a device file.
 fn device_of(session: &mut Session<'_, '_>, device: &str) -> Result<FoundDisk, Failure> {
+    if !matches!(names::expand(device).as_slice(), [Name::Harddisk(_) | Name::File(_)]) {
+        let error = CciError::new(Code::ExEnodev)
+            .object(device)
+            .cause("it does not name exactly one disk")
+            .advice("name one, such as Harddisk2");
+        return Err(error.into());
+    }
     let mut found = None;
     find::each(session, &[device.to_owned()], false, |_, disk| {
         found.get_or_insert_with(|| disk.clone());
