@@ -59,6 +59,8 @@ mod concurrent_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
+mod login_tests;
+#[cfg(test)]
 mod model_test;
 #[cfg(test)]
 mod now_tests;

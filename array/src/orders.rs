@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use model::{CciError, CciResult, Code, LdevId, MuNumber};
 use protocol::{
     Kind, RequestId, codec,
-    login::{Password, Token},
+    login::{LONGEST_PASSWORD, Password, Token},
     orders::{
         Given, GuardState, Identity, LdevInfo, LocalEnd, Order, OrderAnswer, Reply, ScanFilter,
         ScanRow,
@@ -111,28 +111,28 @@ fn admit(array: &Array, via: Via, token: Option<Token>, order: &Order) -> CciRes
 /// Begins a session. The password is looked at without any lock: that takes its time.
 fn log_in(array: &Array, name: &str, password: &Password) -> OrderAnswer {
     let (user, now) = (array.authority().user(name), array.now());
-    // All names that are nobody's wait together.
-    let counted = user.map_or("", |user| user.name.as_str());
     let denied = |cause: String| {
         CciError::new(Code::ExEnauth)
             .object(format!("user {name} of Serial# {}", array.head().serial))
             .cause(cause)
     };
-    let wait = array.sessions().guessing.wait(counted, now);
+    let wait = array.sessions().guessing.wait(name, now);
     if wait > 0 {
         let cause = format!("too many wrong passwords; it takes none for another {wait} s");
         return Err(denied(cause).advice("wait, then log in again").into());
     }
-    let right = users::password::verify(&password.0, user.map(|user| user.hash.as_str()));
+    // Nobody has a longer one, and to hash what anybody sends takes its time.
+    let right = password.0.len() <= LONGEST_PASSWORD
+        && users::password::verify(&password.0, user.map(|user| user.hash.as_str()));
     let mut sessions = array.sessions();
     match user.filter(|_| right) {
         Some(user) => {
-            sessions.guessing.passed(counted);
+            sessions.guessing.passed(name);
             log::info!("user {} logged in", user.name);
             Ok(Reply::LoggedIn(sessions.begin(user, now)))
         }
         None => {
-            sessions.guessing.failed(counted, now);
+            sessions.guessing.failed(name, now);
             log::warn!("a login of user {} was refused", model::error::printable(name));
             Err(denied("there is no such user, or the password is another".into())
                 .advice("log in with the right name and password")
