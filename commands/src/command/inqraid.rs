@@ -2,10 +2,7 @@
 //! run.
 
 use model::{CciResult, Code};
-use scsi::disks::{
-    HostDisk,
-    names::{Name, expand},
-};
+use scsi::disks::{HostDisk, names::Name};
 
 use super::inqraid_find::find_pairs;
 use crate::{
@@ -53,7 +50,7 @@ pub static SPEC: Spec = Spec {
             "svinf",
             Arity::Value,
             "-svinf[=PTN]",
-            "Specify to write what -gvinf kept back to the disks, or those of the list PTN",
+            "Specify to write what -gvinf kept back to the disks, or those that begin with PTN",
         ),
         Opt::flag(
             "gplba",
@@ -87,10 +84,10 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
     if sorted {
         words.retain(|word| word != "CM");
     }
-    let mut names = match typed.word("svinf").filter(|pattern| !pattern.is_empty()) {
-        Some(pattern) => expand(pattern),
-        None => device_list(session, &words)?,
-    };
+    let mut names = device_list(session, &words)?;
+    if let Some(pattern) = typed.word("svinf") {
+        names.retain(|name| begins(&name.to_string(), pattern));
+    }
     let mut found = if letter('p') {
         beginning(session, &names)?
     } else {
@@ -170,6 +167,12 @@ fn columns(session: &Session<'_, '_>, typed: &Typed) -> CciResult<DiskColumns> {
         host_group: letter('g'),
         attributes: letter('l'),
     })
+}
+
+/// Whether a name begins with a pattern, in capitals or not; any begins with none.
+fn begins(name: &str, pattern: &str) -> bool {
+    let start = name.as_bytes().get(..pattern.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(pattern.as_bytes()))
 }
 
 /// `-fp`: all disks and volumes whose names begin with one of those of the list.
@@ -290,7 +293,7 @@ mod tests {
             ("-pin harddisk0", 210),
             ("-find -findc harddisk0", 248),
             ("-gvinf -svinf harddisk0", 248),
-            ("-svinf=hd0", 246),
+            ("-svinf=hd harddisk0", 246),
         ] {
             let ran = Fake::done().run("inqraid", line);
             assert_eq!(ran.output, "", "{line}");
@@ -344,7 +347,10 @@ mod tests {
         other[..512].copy_from_slice(&sample(0x1111_1111));
         other[512..1024].fill(7);
         std::fs::write(&path, &other).unwrap();
-        let back = files.fake.run("inqraid", &format!("-svinf={path}"));
+        // As pairdisplay -fd names them on standard input, among other words.
+        files.fake.input = format!("Group PairVol(L/R) Device_File\n{path} /dev/other\n");
+        let folder = files.dir.path().display().to_string().to_uppercase();
+        let back = files.fake.run("inqraid", &format!("-svinf={folder}"));
         assert_eq!(back.code, 0, "{}", back.errors);
         assert_eq!(words(&back.output), [format!("[VOL62496_18_DA7C0D91] -> {path} [OPEN-3 ]")]);
         let now = std::fs::read(&path).unwrap();
