@@ -208,17 +208,18 @@ fn mkconf_makes_a_configuration_that_the_instance_starts_with() {
     let made = mkconf("-g ORA -i 9 -m 1 -s 52339 $Phys");
     let lines: Vec<_> = made.ok().lines().collect();
     assert_eq!(
-        lines[..5],
+        lines[..4],
         [
             "starting HORCM inst 9",
             "HORCM inst 9 starts successfully.",
             "HORCM Shutdown inst 9 !!!",
-            "A CONFIG file was successfully completed.",
             "starting HORCM inst 9",
         ]
     );
-    assert!(lines[6].starts_with("DEVICE_FILE "), "{made}");
-    assert!(lines[8].split_whitespace().take(4).eq(["Harddisk1", "ORA", "ORA_000", "CL2-C"]));
+    let verified = ["HORCM Shutdown inst 9 !!!", "A CONFIG file was successfully completed."];
+    assert_eq!(lines[lines.len() - 3..lines.len() - 1], verified);
+    assert!(lines[5].starts_with("DEVICE_FILE "), "{made}");
+    assert!(lines[7].split_whitespace().take(4).eq(["Harddisk1", "ORA", "ORA_000", "CL2-C"]));
     let (folder_shown, last) = (folder.display(), lines[lines.len() - 1]);
     assert_eq!(
         last,
@@ -240,6 +241,17 @@ fn mkconf_makes_a_configuration_that_the_instance_starts_with() {
     let config = confparse::parse(&text).config.expect("a good configuration");
     assert_eq!(config.volumes.len(), 4);
     assert_eq!(config.volumes[3].name.as_str(), "MORE_000");
+    // What would add nothing, or be no configuration, leaves the file as it works.
+    mkconf("-gg MORE -i 9 -a hd3").fails(Code::ExEnodev);
+    assert_eq!(std::fs::read_to_string(folder.join("horcm9.conf")).unwrap(), text);
+    mkconf("-gg MORE -i 9 -a hd2 hd3").ok();
+    let text = std::fs::read_to_string(folder.join("horcm9.conf")).unwrap();
+    let config = confparse::parse(&text).config.expect("a good configuration");
+    assert_eq!((config.volumes.len(), config.volumes[4].name.as_str()), (5, "MORE_001"));
+    assert_eq!(config.remotes.len(), 2, "a group has its peer once");
+    std::fs::write(folder.join("horcm9.conf"), format!("{text}HORCM_DEV\nORA bad\n")).unwrap();
+    let said = mkconf("-gg MORE -i 9 -a hd1").fails(Code::ExInvarg).to_owned();
+    assert!(said.contains("horcm9.conf"), "{said}");
     mkconf("-gg MORE -i 8 -a hd3").fails(Code::ExEnoent);
     mkconf("-g ORA -i 8 hd0").fails(Code::ExEnodev);
     assert!(!folder.join("horcm8.conf").exists());

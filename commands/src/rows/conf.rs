@@ -5,6 +5,7 @@ use std::{
     io::{self, Write},
 };
 
+use confparse::Config;
 use model::{GroupName, MuNumber, VolumeId};
 use protocol::horcm::FoundDisk;
 
@@ -24,6 +25,8 @@ pub struct Section {
     group: GroupName,
     mu: MuNumber,
     written: HashSet<VolumeId>,
+    /// The number in the name of the first.
+    first: usize,
     headed: bool,
 }
 
@@ -31,7 +34,19 @@ impl Section {
     /// A section for a group, with this MU# on every line.
     #[must_use]
     pub fn new(form: Form, group: GroupName, mu: MuNumber) -> Self {
-        Self { form, group, mu, written: HashSet::new(), headed: false }
+        Self { form, group, mu, written: HashSet::new(), first: 0, headed: false }
+    }
+
+    /// Numbers the volumes on behind those that the group has already.
+    #[must_use]
+    pub fn behind(mut self, config: &Config) -> Self {
+        let start = format!("{}_", self.group);
+        let numbers = config
+            .volumes_of(&self.group)
+            .filter_map(|volume| volume.name.as_str().strip_prefix(&start)?.parse::<u32>().ok());
+        let next = numbers.max().map_or(0, |last| last.saturating_add(1));
+        self.first = usize::try_from(next).unwrap_or(usize::MAX);
+        self
     }
 
     /// How many volumes were written.
@@ -57,10 +72,14 @@ impl Section {
         let Some(path) = disk.path else {
             return writeln!(out, "# ERROR [SERIAL] {about} [ no command device leads there ]");
         };
+        if disk.holders.iter().any(|holder| holder.group == self.group) {
+            return writeln!(out, "# ERROR [GROUP] {about} [ in {} already ]", self.group);
+        }
         if !self.written.insert(disk.volume) {
             return writeln!(out, "# ERROR [LDEV LINK] {about} [ FIBRE FCTBL = 0 ]");
         }
-        let name = format!("{}_{:03}", self.group, self.written.len() - 1);
+        let name =
+            format!("{}_{:03}", self.group, self.first.saturating_add(self.written.len() - 1));
         let (group, mu) = (&self.group, self.mu);
         let (port, target, lun) = (path.port.to_string(), path.target, path.lun);
         match self.form {
@@ -117,6 +136,27 @@ mod tests {
         assert_eq!(volumes.len(), 2);
         let (text, _) = made(Form::Ldevs, &disks);
         assert!(parsed(&text)[1].starts_with("ORA ORA_001 Ldev"), "{text}");
+    }
+
+    #[test]
+    fn a_group_that_is_there_already_is_numbered_on_and_holds_no_disk_twice() {
+        let mut disks = sample::disks();
+        let (first, _) = made(Form::Ldevs, &disks[..2]);
+        let config = confparse::parse(&format!("HORCM_CMD\n/dev/sda\n{first}")).config.unwrap();
+        disks[1].holders = sample::holders();
+        for holder in &mut disks[1].holders {
+            holder.group = "ORA".parse().unwrap();
+        }
+        let section = Section::new(Form::Ldevs, "ORA".parse().unwrap(), MuNumber::default());
+        let (mut section, mut out) = (section.behind(&config), Vec::new());
+        for disk in &disks {
+            section.write(&mut out, disk).unwrap();
+        }
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("# ERROR [GROUP] Harddisk1 "), "{text}");
+        let volumes = parsed(&format!("{first}\n{text}"));
+        assert_eq!(volumes.len(), 2, "{volumes:?}");
+        assert!(volumes[1].starts_with("ORA ORA_001 Ldev"), "{volumes:?}");
     }
 
     #[test]

@@ -7,10 +7,11 @@
 mod text;
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
+use confparse::{Config, Severity};
 use model::{CciError, CciResult, Code, GroupName, Instance, MuNumber, Serial, ids::BadWord};
 
 use crate::{
@@ -99,15 +100,19 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
     } else {
         find::split(&typed.operands().join("\n"))
     };
-    let start = if typed.has("a") { existing(&file)? } else { fresh(session, &job, &file)? };
-    let made = make(session, &job, &start, &names);
-    if made.is_err() && !typed.has("a") {
-        // Half a configuration would keep the next attempt from beginning.
-        let _ = fs::remove_file(&file);
+    let adds = typed.has("a");
+    let start = if adds { existing(&file)? } else { fresh(session, &job, &file)? };
+    let config = checked(&file, &start)?;
+    let done = complete(session, &job, &start, &config, &names);
+    if done.is_err() {
+        // What worked works on, and half a configuration keeps no next attempt from beginning.
+        if adds {
+            replace(&file, &start)?;
+        } else {
+            let _ = fs::remove_file(&file);
+        }
     }
-    made?;
-    writeln!(session.out(), "A CONFIG file was successfully completed.")?;
-    verify(session, &job, &names)?;
+    done?;
     writeln!(
         session.world.output,
         "Please check '{}','{}/horcm_*.log', and modify 'ip_address & service'.",
@@ -152,6 +157,36 @@ fn existing(file: &Path) -> CciResult<String> {
     })
 }
 
+/// What a text says as a configuration.
+fn checked(file: &Path, text: &str) -> CciResult<Config> {
+    let parsed = confparse::parse(text);
+    parsed.config.ok_or_else(|| {
+        let first = parsed.diagnostics.iter().find(|found| found.severity == Severity::Error);
+        let name = file.display().to_string();
+        CciError::new(Code::ExInvarg)
+            .cause(first.map_or_else(String::new, |first| first.plain(&name)))
+            .object(name)
+            .advice("correct the file; it was left as it is")
+    })
+}
+
+/// Puts a text in a file's place, which is whole at any time.
+fn replace(file: &Path, text: &str) -> CciResult<()> {
+    let new = file.with_extension("conf.new");
+    let written = || -> io::Result<()> {
+        fs::write(&new, text)?;
+        if let Ok(old) = fs::metadata(file) {
+            fs::set_permissions(&new, old.permissions())?;
+        }
+        fs::File::open(&new)?.sync_all()?;
+        fs::rename(&new, file)
+    };
+    written().map_err(|error| {
+        let _ = fs::remove_file(&new);
+        CciError::new(Code::ExEacces).object(file.display().to_string()).cause(error.to_string())
+    })
+}
+
 /// A new configuration with the command devices only.
 fn fresh(session: &Session<'_, '_>, job: &Job, file: &Path) -> CciResult<String> {
     if file.exists() {
@@ -187,38 +222,48 @@ fn command_devices(session: &Session<'_, '_>) -> CciResult<Vec<(Serial, String)>
     Ok(devices)
 }
 
-/// Starts the instance with what is there, has it find the disks, and writes the whole file.
+/// Makes the file and starts the instance with it.
+fn complete(
+    session: &mut Session<'_, '_>,
+    job: &Job,
+    start: &str,
+    config: &Config,
+    names: &[String],
+) -> Result<(), Failure> {
+    let file = job.file();
+    replace(&file, start)?;
+    let whole = make(session, job, start, config, names)?;
+    checked(&file, &whole)?;
+    replace(&file, &whole)?;
+    verify(session, job, names)?;
+    writeln!(session.out(), "A CONFIG file was successfully completed.")?;
+    Ok(())
+}
+
+/// Starts the instance with what is there and has it find the disks; returns the whole text.
 fn make(
     session: &mut Session<'_, '_>,
     job: &Job,
     start: &str,
+    config: &Config,
     names: &[String],
-) -> Result<(), Failure> {
-    let file = job.file();
-    let write = |text: &str| {
-        fs::write(&file, text).map_err(|error| {
-            CciError::new(Code::ExEacces)
-                .object(file.display().to_string())
-                .cause(error.to_string())
-        })
-    };
-    write(start)?;
+) -> Result<String, Failure> {
     let mut lines = Vec::new();
-    let mut section = Section::new(job.form, job.group.clone(), job.mu);
+    let mut section = Section::new(job.form, job.group.clone(), job.mu).behind(config);
     while_running(session, job, |session| {
-        find::each(session, names, false, |_, disk| section.write(&mut lines, disk))
+        find::each(session, names, true, |_, disk| section.write(&mut lines, disk))
     })?;
     if section.volumes() == 0 {
         let error = CciError::new(Code::ExEnodev)
             .object(format!("group {}", job.group))
-            .cause("none of the devices is a volume of a storage system")
+            .cause("none of the devices is a volume of a storage system that the group has not yet")
             .advice("list the disks with inqraid, and name those that are wanted");
         return Err(error.into());
     }
     let lines = String::from_utf8_lossy(&lines).into_owned();
-    let whole = format!("{start}\n{lines}\n{}", text::peer(&job.group, &job.service));
-    write(&whole)?;
-    Ok(())
+    let has_peer = config.remotes_of(&job.group).next().is_some();
+    let peer = if has_peer { String::new() } else { text::peer(&job.group, &job.service) };
+    Ok(format!("{start}\n{lines}\n{peer}"))
 }
 
 /// Starts the instance with the finished file and shows what its volumes are.
