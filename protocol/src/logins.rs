@@ -1,10 +1,11 @@
-//! The sessions of this user with storage systems: `$HORCMROOT/usr/var/HOST_UID_SERIAL`, a file
-//! each, which holds the token and which only the user can read.
+//! The sessions of this user with storage systems: `$HORCMROOT/usr/var/UID/HOST_UID_SERIAL`, a file
+//! each, which holds the token. Folder and file are the user's own; what others could have put
+//! there is no session, for who logs in there would act for them.
 
 use std::{
     fs,
-    io::{self, Write},
-    path::PathBuf,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
 };
 
 use model::{CciError, CciResult, Code, Serial};
@@ -15,30 +16,103 @@ use crate::{
     login::Login,
 };
 
+/// The most bytes of a file that are read: a token and the end of its line are fewer.
+const MOST_BYTES: u64 = 256;
+
 /// Every session of this user. What cannot be read is none: the storage system then asks for a
 /// login, which is how it is mended.
 #[must_use]
 pub fn all(home: &Home) -> Vec<Login> {
     let start = start();
-    let files = fs::read_dir(folder(home)).into_iter().flatten().flatten();
+    let folder = folder(home);
+    if !fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_dir() && is_own(&meta)) {
+        return Vec::new();
+    }
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
     let read = |file: fs::DirEntry| {
         let name = file.file_name().into_string().ok()?;
         let serial = name.strip_prefix(&start)?.parse().ok()?;
-        let token = fs::read_to_string(file.path()).ok()?.trim_end().parse().ok()?;
+        let token = read_own(&file.path()).ok()?.trim_end().parse().ok()?;
         Some(Login { serial, token })
     };
     files.filter_map(read).collect()
 }
 
+/// What an own file holds, opened once, so that it cannot become another in between.
+fn read_own(path: &Path) -> io::Result<String> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        let flags = i32::try_from(flags.bits()).unwrap_or_default();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags);
+    }
+    let file = options.open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() || !is_own(&meta) {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let mut text = String::new();
+    file.take(MOST_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Whether it is this user's, and nobody else may do anything with it.
+#[cfg(unix)]
+fn is_own(meta: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    meta.uid() == user_id() && meta.mode() & 0o077 == 0
+}
+
+#[cfg(not(unix))]
+fn is_own(_: &fs::Metadata) -> bool {
+    true
+}
+
+/// Sees that a session can be kept, before anybody is asked for one.
+///
+/// # Errors
+/// EX_EACCES when the folder cannot be made, or is not this user's alone.
+pub fn prepare(home: &Home) -> CciResult<()> {
+    let folder = folder(home);
+    let made = || -> io::Result<()> {
+        if let Some(above) = folder.parent() {
+            fs::create_dir_all(above)?;
+        }
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        match builder.create(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => fs::symlink_metadata(&folder).and_then(|meta| {
+                if meta.is_dir() && is_own(&meta) {
+                    return Ok(());
+                }
+                let wrong = "it is not a folder of this user alone (mode 0700)";
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, wrong))
+            }),
+        }
+    };
+    made().map_err(|error| {
+        CciError::new(Code::ExEacces)
+            .object(folder.display().to_string())
+            .cause(error.to_string())
+            .advice("a session is kept there; make the folder above it writable, or remove it")
+    })
+}
+
 /// Keeps a session.
 ///
 /// # Errors
-/// EX_EACCES when the file cannot be written.
+/// EX_EACCES when the file cannot be written, or as [`prepare`].
 pub fn keep(home: &Home, login: &Login) -> CciResult<()> {
+    prepare(home)?;
     let file = file(home, login.serial);
     let written = || -> io::Result<()> {
-        fs::create_dir_all(folder(home))?;
-        let new = file.with_extension("new");
+        // A host's name may have dots: the last is not the beginning of an extension.
+        let mut new = file.clone().into_os_string();
+        new.push(".new");
         let _ = fs::remove_file(&new);
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true);
@@ -67,7 +141,7 @@ pub fn forget(home: &Home, serial: Serial) -> CciResult<()> {
 }
 
 fn folder(home: &Home) -> PathBuf {
-    home.root().join("usr/var")
+    home.root().join("usr/var").join(user_id().to_string())
 }
 
 fn file(home: &Home, serial: Serial) -> PathBuf {
@@ -107,5 +181,32 @@ mod tests {
         forget(&home, serial).unwrap();
         forget(&home, serial).unwrap();
         assert_eq!(all(&home), []);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_others_could_have_put_there_is_no_session() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let place = tempfile::tempdir().unwrap();
+        let home = Home::at(place.path().to_owned());
+        let login = Login { serial: Serial::new(62_496).unwrap(), token: Token::random() };
+        let mode = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        keep(&home, &login).unwrap();
+        let (folder, kept) = (folder(&home), file(&home, login.serial));
+        mode(&kept, 0o640);
+        assert_eq!(all(&home), [], "others may read it");
+        mode(&kept, 0o600);
+        let planted = place.path().join("planted");
+        fs::rename(&kept, &planted).unwrap();
+        symlink(&planted, &kept).unwrap();
+        assert_eq!(all(&home), [], "a link leads anywhere");
+        fs::rename(&planted, &kept).unwrap();
+        assert_eq!(all(&home), [login]);
+        mode(&folder, 0o770);
+        assert_eq!(all(&home), [], "others may write into the folder");
+        assert_eq!(keep(&home, &login).unwrap_err().code, Code::ExEacces);
+        assert_eq!(prepare(&home).unwrap_err().code, Code::ExEacces);
     }
 }

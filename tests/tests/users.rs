@@ -79,9 +79,14 @@ fn pairs_are_asked_for_and_changed_after_a_login_with_the_role_only() {
         lab.cci(51, "paircreate -g snap -vr").ok();
         lab.cci(51, "pairevtwait -g snap -s pair -t 120").ok();
         lab.cci(51, "raidvchkset -g snap -vg svd").fails(Code::ExEpperm);
-        let kept = fs::read_dir(lab.root().join("usr/var")).unwrap().flatten();
-        let modes: Vec<_> = kept.map(|f| f.metadata().unwrap().mode() & 0o777).collect();
-        assert_eq!(modes, [0o600], "one file, its user's own");
+        let modes = |folder: &Path| -> Vec<_> {
+            let found = fs::read_dir(folder).unwrap().flatten();
+            found.map(|f| (f.path(), f.metadata().unwrap().mode() & 0o777)).collect()
+        };
+        let folders = modes(&lab.root().join("usr/var"));
+        assert!(matches!(folders[..], [(_, 0o700)]), "a folder, its user's own: {folders:?}");
+        let kept = modes(&folders[0].0);
+        assert!(matches!(kept[..], [(_, 0o600)]), "one file: {kept:?}");
 
         // The session is the user's, not the instance's, and ends with the logout.
         assert_eq!(lab.cci(50, "pairvolchk -g snap -ss").code, Some(23));
