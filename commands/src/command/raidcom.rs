@@ -10,7 +10,7 @@ use protocol::{
 };
 
 use crate::{
-    failure::{Outcome, not_there_yet, usage},
+    failure::{Failure, Outcome, not_there_yet, usage},
     parse::Typed,
     session::Session,
     table::{COMMON, Operands, Opt, Spec},
@@ -42,6 +42,7 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
         return Err(not_there_yet(action, "this action").into());
     }
     if let Some(words) = typed.words("login") {
+        logins::prepare(&session.world.home)?;
         let (user, password) = credentials(session, words, at)?;
         let request = Request::Login { at, user, password: Password(password) };
         let Reply::LoggedIn(login) = session.ask(&request)? else {
@@ -51,10 +52,13 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
         return Ok(0);
     }
     if typed.has("logout") {
-        session.order(&Request::Logout { at })?;
-        if let Some(serial) = serial_of(session, at)? {
+        let ended = session.order(&Request::Logout { at });
+        // Who logs out is so here, whether or not anybody answers.
+        let serial = serial_of(session, at);
+        if let Ok(Some(serial)) = serial {
             logins::forget(&session.world.home, serial)?;
         }
+        ended.and(serial)?;
         return Ok(0);
     }
     let wrong = "the command must be told what to do";
@@ -80,7 +84,7 @@ fn credentials(
     session: &mut Session<'_, '_>,
     words: &[String],
     at: Which,
-) -> Result<(String, String), crate::failure::Failure> {
+) -> Result<(String, String), Failure> {
     let [user, password] = [words.first().cloned(), words.get(1).cloned()];
     let asks = stdin().is_terminal();
     let user = match user {
@@ -103,11 +107,13 @@ fn credentials(
     Ok((user, password))
 }
 
-fn line(session: &mut Session<'_, '_>) -> std::io::Result<String> {
+fn line(session: &mut Session<'_, '_>) -> Result<String, Failure> {
+    let Some(input) = &mut session.world.input else {
+        let wrong = "standard input is the prompt's; the user and the password must be typed";
+        return Err(usage(session.command, Code::ExReqarg, "-login", wrong).into());
+    };
     let mut line = String::new();
-    if let Some(input) = &mut session.world.input {
-        input.read_line(&mut line)?;
-    }
+    input.read_line(&mut line)?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
@@ -141,6 +147,27 @@ mod tests {
         assert_eq!(fake.asked(), [Request::Login { at, user, password }]);
         let home = protocol::Home::at(fake.log.path().to_owned());
         assert_eq!(logins::all(&home), [login]);
+    }
+
+    #[test]
+    fn a_logout_ends_here_whether_or_not_anybody_answers() {
+        let login = Login { serial: Serial::new(62_496).unwrap(), token: Token::random() };
+        let mut fake = Fake::failing(Code::ExAtthor.into());
+        let home = protocol::Home::at(fake.log.path().to_owned());
+        logins::keep(&home, &login).unwrap();
+        let ran = fake.run("raidcom", "-logout -s 62496 -IM51");
+        assert_eq!(ran.code, Code::ExAtthor.number(), "{}", ran.errors);
+        assert_eq!(logins::all(&home), []);
+    }
+
+    #[test]
+    fn at_the_prompt_nothing_is_taken_for_a_name_that_was_not_typed() {
+        let mut fake = Fake::done();
+        fake.input = "-login\n-login ann\n".to_owned();
+        let ran = fake.run("raidcom", "-z -IM51");
+        assert_eq!(ran.code, Code::ExReqarg.number(), "{}", ran.errors);
+        assert!(ran.errors.contains("the prompt's"), "{}", ran.errors);
+        assert!(fake.asked().is_empty(), "{:?}", fake.asked());
     }
 
     #[test]
