@@ -178,17 +178,40 @@ impl<T: Target> Lun<T> {
         *self.forfeited.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
     }
 
+    /// Until when a request that comes now waits for an array that is away, and for others that
+    /// wait for it.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + self.patience
+    }
+
+    /// Waits for others until a deadline.
+    ///
+    /// # Errors
+    /// EIO when they are not done by then.
+    pub async fn wait<R>(
+        &self,
+        deadline: Instant,
+        done: impl Future<Output = R>,
+    ) -> Result<R, Errno> {
+        timeout_at(deadline, done).await.map_err(|_| self.away().into())
+    }
+
     /// Carries a command out, whatever happens to the array meanwhile.
     ///
     /// # Errors
-    /// What the LUN refuses, as an errno; EIO when the array stays away.
-    pub async fn command(&self, command: &Command) -> Result<Bytes, Errno> {
-        Ok(self.carry(command, None).await?)
+    /// What the LUN refuses, as an errno; EIO when the array stays away until the deadline.
+    pub async fn command(&self, command: &Command, deadline: Instant) -> Result<Bytes, Errno> {
+        Ok(self.carry(command, None, deadline).await?)
     }
 
     /// The same; a flush says at which mark of what is kept it was sent.
-    async fn carry(&self, command: &Command, mark: Option<u64>) -> Result<Bytes, Failure> {
-        let deadline = Instant::now() + self.patience;
+    async fn carry(
+        &self,
+        command: &Command,
+        mark: Option<u64>,
+        deadline: Instant,
+    ) -> Result<Bytes, Failure> {
         loop {
             let Ok(link) = timeout_at(deadline, self.link.read()).await else {
                 return Err(self.away());
@@ -287,6 +310,10 @@ impl<T: Target> Lun<T> {
     /// # Errors
     /// EIO where that is not possible any more, or the array stays away.
     pub async fn flush(&self) -> Result<(), Errno> {
+        self.flush_until(self.deadline()).await
+    }
+
+    async fn flush_until(&self, deadline: Instant) -> Result<(), Errno> {
         // A write that was on its way when protection was heard of may have been carried out, so
         // protection alone does not say that there is nothing to flush.
         let nothing = self.unflushed().is_empty();
@@ -295,7 +322,7 @@ impl<T: Target> Lun<T> {
         }
         if self.forfeited().is_none() {
             let mark = self.unflushed().mark();
-            match self.carry(&Command::get(&SYNCHRONIZE_CACHE, 0), Some(mark)).await {
+            match self.carry(&Command::get(&SYNCHRONIZE_CACHE, 0), Some(mark), deadline).await {
                 Ok(_) => {}
                 Err(Failure::Refused(refusal)) if !refusal.at_the_door => {
                     // What the array could not write it may have dropped.
@@ -314,17 +341,17 @@ impl<T: Target> Lun<T> {
     ///
     /// # Errors
     /// Those of [`Lun::command`]; EIO when something was lost before.
-    pub async fn change(&self, command: &Command) -> Result<(), Errno> {
+    pub async fn change(&self, command: &Command, deadline: Instant) -> Result<(), Errno> {
         if self.forfeited().is_some() {
             return Err(Errno::IO);
         }
         if self.unflushed().weight() >= MOST_UNFLUSHED {
-            let _room = self.room.lock().await;
+            let _room = self.wait(deadline, self.room.lock()).await?;
             if self.unflushed().weight() >= MOST_UNFLUSHED {
-                self.flush().await?;
+                self.flush_until(deadline).await?;
             }
         }
-        self.command(command).await.map(drop)
+        self.command(command, deadline).await.map(drop)
     }
 
     /// Brings the session back whenever it is lost. Ends with the attachment only.
@@ -436,17 +463,17 @@ mod tests {
     }
 
     async fn read(lun: &Lun<Array>, block: u64) -> Result<u8, Errno> {
-        Ok(lun.command(&Command::get(&cdb::read(block, 1), 512)).await?[511])
+        Ok(lun.command(&Command::get(&cdb::read(block, 1), 512), lun.deadline()).await?[511])
     }
 
     #[tokio::test]
     async fn what_was_acknowledged_is_there_after_a_kill_and_durable_after_a_flush() {
         let array = Array::new(8192);
         let lun = array.lun(PATIENCE).await;
-        lun.change(&write(1, 7)).await.unwrap();
+        lun.change(&write(1, 7), lun.deadline()).await.unwrap();
         lun.flush().await.unwrap();
-        lun.change(&write(1, 8)).await.unwrap();
-        lun.change(&write(2, 9)).await.unwrap();
+        lun.change(&write(1, 8), lun.deadline()).await.unwrap();
+        lun.change(&write(2, 9), lun.deadline()).await.unwrap();
         array.kill();
         assert_eq!(array.state().cached[512], 7, "the array has lost it");
         array.start();
@@ -465,7 +492,9 @@ mod tests {
             let writers: Vec<_> = (0..64)
                 .map(|block| {
                     let lun = Arc::clone(&lun);
-                    tokio::spawn(async move { lun.change(&write(block, block as u8 + 1)).await })
+                    tokio::spawn(async move {
+                        lun.change(&write(block, block as u8 + 1), lun.deadline()).await
+                    })
                 })
                 .collect();
             for _ in 0..3 {
@@ -490,7 +519,7 @@ mod tests {
     async fn an_array_that_stays_away_is_an_error_in_time_and_nothing_is_forgotten() {
         let array = Array::new(8192);
         let lun = array.lun(SHORT).await;
-        lun.change(&write(0, 5)).await.unwrap();
+        lun.change(&write(0, 5), lun.deadline()).await.unwrap();
         array.kill();
         let began = Instant::now();
         assert_eq!(read(&lun, 0).await, Err(Errno::IO));
@@ -502,14 +531,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_waits_for_room_waits_no_longer_than_who_waits_for_the_array() {
+        let array = Array::new(8192);
+        let lun = array.lun(SHORT).await;
+        let mut large = write(0, 5);
+        large.leaves = Some((0, Content::Bytes(vec![5; MOST_UNFLUSHED as usize].into())));
+        lun.change(&large, lun.deadline()).await.unwrap();
+        array.kill();
+        let began = Instant::now();
+        let writers: Vec<_> = (0..8)
+            .map(|n| {
+                let lun = Arc::clone(&lun);
+                tokio::spawn(async move { lun.change(&write(n, 6), lun.deadline()).await })
+            })
+            .collect();
+        for writer in writers {
+            assert_eq!(writer.await.unwrap(), Err(Errno::IO));
+        }
+        assert!(began.elapsed() < 4 * SHORT, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test]
     async fn another_lun_in_the_place_is_never_written() {
         let array = Array::new(8192);
         let lun = array.lun(SHORT).await;
-        lun.change(&write(0, 5)).await.unwrap();
+        lun.change(&write(0, 5), lun.deadline()).await.unwrap();
         array.kill();
         array.state().identity = 2;
         array.start();
-        assert_eq!(lun.change(&write(1, 6)).await, Err(Errno::IO));
+        assert_eq!(lun.change(&write(1, 6), lun.deadline()).await, Err(Errno::IO));
         assert_eq!(lun.flush().await, Err(Errno::IO));
         let writes = array.state().writes;
         assert_eq!((array.state().cached[0], writes), (0, 1));
@@ -522,7 +572,7 @@ mod tests {
     async fn where_a_replay_is_refused_flushes_fail_until_the_end_and_reads_go_on() {
         let array = Array::new(8192);
         let lun = array.lun(PATIENCE).await;
-        lun.change(&write(0, 5)).await.unwrap();
+        lun.change(&write(0, 5), lun.deadline()).await.unwrap();
         array.kill();
         array.state().protected = true;
         array.start();
@@ -533,7 +583,7 @@ mod tests {
         assert_eq!(read(&lun, 0).await, Ok(0));
         assert!(!lun.facts().protected);
         assert_eq!(lun.flush().await, Err(Errno::IO), "what was lost stays lost");
-        assert_eq!(lun.change(&write(0, 6)).await, Err(Errno::IO));
+        assert_eq!(lun.change(&write(0, 6), lun.deadline()).await, Err(Errno::IO));
         assert!(lun.forfeited().is_some_and(|why| why.contains("write protected")));
     }
 
@@ -541,7 +591,7 @@ mod tests {
     async fn a_flush_that_is_refused_is_no_flush_when_it_is_asked_again() {
         let array = Array::new(8192);
         let lun = array.lun(PATIENCE).await;
-        lun.change(&write(0, 5)).await.unwrap();
+        lun.change(&write(0, 5), lun.deadline()).await.unwrap();
         array.state().flush_fails = Some(refusal(2, Some(Sense::WRITE_ERROR)));
         assert_eq!(lun.flush().await, Err(Errno::IO));
         array.state().flush_fails = None;
@@ -555,7 +605,7 @@ mod tests {
         {
             let array = Array::new(8192);
             let lun = array.lun(PATIENCE).await;
-            lun.change(&write(0, 5)).await.unwrap();
+            lun.change(&write(0, 5), lun.deadline()).await.unwrap();
             array.state().flush_fails = Some(refusal(status, sense));
             assert_eq!(lun.flush().await, Err(Errno::IO));
             assert_eq!(lun.unflushed_bytes(), 512, "a kill may still come");
@@ -565,7 +615,7 @@ mod tests {
                 state.flush_fails = None;
                 state.up = true;
             }
-            lun.change(&write(1, 6)).await.unwrap();
+            lun.change(&write(1, 6), lun.deadline()).await.unwrap();
             lun.flush().await.unwrap();
             let durable = array.state().durable.clone();
             assert_eq!((durable[0], durable[512]), (5, 6));
@@ -576,7 +626,7 @@ mod tests {
     async fn a_lun_that_becomes_protected_still_flushes_what_it_took_before() {
         let array = Array::new(8192);
         let lun = array.lun(PATIENCE).await;
-        lun.change(&write(0, 5)).await.unwrap();
+        lun.change(&write(0, 5), lun.deadline()).await.unwrap();
         array.state().protected = true;
         array.state().news.push(Sense::MODE_CHANGED);
         assert_eq!(read(&lun, 0).await, Ok(5));
@@ -590,7 +640,7 @@ mod tests {
         let array = Array::new(8192);
         let lun = array.lun(PATIENCE).await;
         let command = write(1, 5);
-        let mut writing = pin!(lun.change(&command));
+        let mut writing = pin!(lun.change(&command, lun.deadline()));
         while array.state().writes == 0 {
             let pending = poll_fn(|cx| Poll::Ready(writing.as_mut().poll(cx).is_pending())).await;
             assert!(pending, "its reply is on the way");
@@ -623,7 +673,7 @@ mod tests {
     async fn news_of_a_restart_bring_a_replay_and_news_of_the_size_another_size() {
         let array = Array::new(8192);
         let lun = array.lun(PATIENCE).await;
-        lun.change(&write(0, 5)).await.unwrap();
+        lun.change(&write(0, 5), lun.deadline()).await.unwrap();
         {
             let mut state = array.state();
             state.cached = state.durable.clone();

@@ -180,7 +180,8 @@ async fn tend(lun: Arc<Lun<Place>>) {
             // Whoever flushes is told himself.
             let _ = lun.flush().await;
         } else {
-            let _ = lun.command(&Command::get(&super::cdb::TEST_UNIT_READY, 0)).await;
+            let _ =
+                lun.command(&Command::get(&super::cdb::TEST_UNIT_READY, 0), lun.deadline()).await;
         }
     }
 }

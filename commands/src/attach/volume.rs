@@ -3,11 +3,14 @@
 //! Where a LUN has become smaller, what it does not have any more is EIO and no end: whoever finds
 //! an end takes what is behind it for zeros.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use rustix::io::Errno;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::Instant,
+};
 
 use super::{
     cdb::{lba_status, read},
@@ -64,9 +67,10 @@ impl<T: Target> Volume<T> {
     }
 
     /// Room for so many bytes under way.
-    async fn room(&self, bytes: u64) -> Result<SemaphorePermit<'_>, Errno> {
+    async fn room(&self, bytes: u64, deadline: Instant) -> Result<SemaphorePermit<'_>, Errno> {
         let bytes = u32::try_from(bytes).unwrap_or(UNDER_WAY).min(UNDER_WAY);
-        self.under_way.acquire_many(bytes).await.map_err(|_| Errno::IO)
+        let room = self.under_way.acquire_many(bytes);
+        self.lun.wait(deadline, room).await?.map_err(|_| Errno::IO)
     }
 
     /// Reads up to `length` bytes; fewer at the end, none behind it.
@@ -74,7 +78,7 @@ impl<T: Target> Volume<T> {
     /// # Errors
     /// EIO where the LUN ended later before, those of [`Lun::command`].
     pub async fn read(&self, offset: u64, length: u64) -> Result<Bytes, Errno> {
-        let facts = self.lun.facts();
+        let (facts, deadline) = (self.lun.facts(), self.lun.deadline());
         let end = offset.saturating_add(length).min(facts.extent);
         if offset >= end {
             return Ok(Bytes::new());
@@ -83,12 +87,17 @@ impl<T: Target> Volume<T> {
         let (from, to) = blocks(&facts, offset, end);
         let skip = (offset - from) as usize;
         let wanted = (end - offset) as usize;
-        let _room = self.room(to - from).await?;
-        let data = self.read_blocks(&facts, from, to).await?;
+        let _room = self.room(to - from, deadline).await?;
+        let data = self.read_blocks(&facts, from..to, deadline).await?;
         Ok(data.slice(skip..skip + wanted))
     }
 
-    async fn read_blocks(&self, facts: &Facts, from: u64, to: u64) -> Result<Bytes, Errno> {
+    async fn read_blocks(
+        &self,
+        facts: &Facts,
+        Range { start: from, end: to }: Range<u64>,
+        deadline: Instant,
+    ) -> Result<Bytes, Errno> {
         let block = u64::from(facts.block);
         let most = u64::from(facts.most_transfer) / block * block;
         let mut parts = Vec::with_capacity(1);
@@ -97,7 +106,8 @@ impl<T: Target> Volume<T> {
             let length = (to - at).min(most);
             let count = u32::try_from(length / block).map_err(|_| Errno::INVAL)?;
             let room = u32::try_from(length).map_err(|_| Errno::INVAL)?;
-            let data = self.lun.command(&Command::get(&read(at / block, count), room)).await?;
+            let data =
+                self.lun.command(&Command::get(&read(at / block, count), room), deadline).await?;
             if data.len() as u64 != length {
                 log::error!("READ gave {} bytes of {length}", data.len());
                 return Err(Errno::IO);
@@ -117,7 +127,7 @@ impl<T: Target> Volume<T> {
     /// EROFS where nothing may be written, ENOSPC behind the end, EIO where the LUN ended later
     /// before, those of [`Lun::change`].
     pub async fn write(&self, offset: u64, mut data: Bytes) -> Result<u64, Errno> {
-        let facts = self.changing()?;
+        let (facts, deadline) = (self.changing()?, self.lun.deadline());
         let end = offset.saturating_add(data.len() as u64).min(facts.extent);
         if data.is_empty() {
             return Ok(0);
@@ -129,13 +139,13 @@ impl<T: Target> Volume<T> {
         let written = end - offset;
         data.truncate(written as usize);
         let (from, to) = blocks(&facts, offset, end);
-        let _turn = self.turns.take(from..to).await;
-        let _room = self.room(to - from).await?;
+        let _turn = self.lun.wait(deadline, self.turns.take(from..to)).await?;
+        let _room = self.room(to - from, deadline).await?;
         let data = match (from, to) == (offset, end) {
             true => data,
-            false => self.whole(&facts, offset, &data).await?,
+            false => self.whole(&facts, offset, &data, deadline).await?,
         };
-        self.leave(&facts, from, Content::Bytes(data)).await?;
+        self.leave(&facts, from, Content::Bytes(data), deadline).await?;
         Ok(written)
     }
 
@@ -144,7 +154,7 @@ impl<T: Target> Volume<T> {
     /// # Errors
     /// Those of [`Volume::write`]; EOPNOTSUPP where the LUN has no WRITE SAME.
     pub async fn zero(&self, offset: u64, length: u64) -> Result<(), Errno> {
-        let facts = self.changing()?;
+        let (facts, deadline) = (self.changing()?, self.lun.deadline());
         let end = offset.saturating_add(length).min(facts.extent);
         if offset >= end {
             return Ok(());
@@ -152,7 +162,7 @@ impl<T: Target> Volume<T> {
         within(&facts, end)?;
         let block = u64::from(facts.block);
         let (from, to) = blocks(&facts, offset, end);
-        let _turn = self.turns.take(from..to).await;
+        let _turn = self.lun.wait(deadline, self.turns.take(from..to)).await?;
         // The blocks that lie whole within, and what is left of those at the edges.
         let (first, last) = (offset.next_multiple_of(block), end / block * block);
         let edges = match first <= last {
@@ -163,12 +173,12 @@ impl<T: Target> Volume<T> {
             if start < stop {
                 let zeros = Bytes::from(vec![0; (stop - start) as usize]);
                 let (from, _) = blocks(&facts, start, stop);
-                let data = self.whole(&facts, start, &zeros).await?;
-                self.leave(&facts, from, Content::Bytes(data)).await?;
+                let data = self.whole(&facts, start, &zeros, deadline).await?;
+                self.leave(&facts, from, Content::Bytes(data), deadline).await?;
             }
         }
         if first < last {
-            self.leave(&facts, first, Content::Zeros(last - first)).await?;
+            self.leave(&facts, first, Content::Zeros(last - first), deadline).await?;
         }
         Ok(())
     }
@@ -181,7 +191,13 @@ impl<T: Target> Volume<T> {
     }
 
     /// Whole blocks around data that begins or ends within one. Their turn is ours.
-    async fn whole(&self, facts: &Facts, offset: u64, data: &[u8]) -> Result<Bytes, Errno> {
+    async fn whole(
+        &self,
+        facts: &Facts,
+        offset: u64,
+        data: &[u8],
+        deadline: Instant,
+    ) -> Result<Bytes, Errno> {
         let block = u64::from(facts.block);
         let end = offset + data.len() as u64;
         let (from, to) = blocks(facts, offset, end);
@@ -190,7 +206,7 @@ impl<T: Target> Volume<T> {
         edges.dedup();
         for at in edges {
             if at < offset || at + block > end {
-                let old = self.read_blocks(facts, at, at + block).await?;
+                let old = self.read_blocks(facts, at..at + block, deadline).await?;
                 let place = (at - from) as usize;
                 whole[place..place + block as usize].copy_from_slice(&old);
             }
@@ -200,7 +216,13 @@ impl<T: Target> Volume<T> {
         Ok(whole.freeze())
     }
 
-    async fn leave(&self, facts: &Facts, at: u64, content: Content) -> Result<(), Errno> {
+    async fn leave(
+        &self,
+        facts: &Facts,
+        at: u64,
+        content: Content,
+        deadline: Instant,
+    ) -> Result<(), Errno> {
         let mut at = at;
         let zeros = matches!(content, Content::Zeros(_));
         let mut left = content.len();
@@ -213,7 +235,9 @@ impl<T: Target> Volume<T> {
                 false => (data.len() as u64, Content::Bytes(data.clone())),
             };
             let leaves = Some((at, content));
-            self.lun.change(&Command { cdb: cdb.to_vec(), data, read: 0, leaves }).await?;
+            self.lun
+                .change(&Command { cdb: cdb.to_vec(), data, read: 0, leaves }, deadline)
+                .await?;
             at += length;
             left -= length;
         }
@@ -225,7 +249,7 @@ impl<T: Target> Volume<T> {
     /// # Errors
     /// ENXIO behind the end or where there is no more data, EOPNOTSUPP where the LUN cannot tell.
     pub async fn seek(&self, offset: u64, what: Seek) -> Result<u64, Errno> {
-        let facts = self.lun.facts();
+        let (facts, deadline) = (self.lun.facts(), self.lun.deadline());
         let block = u64::from(facts.block);
         if offset >= facts.extent {
             return Err(Errno::NXIO);
@@ -233,7 +257,7 @@ impl<T: Target> Volume<T> {
         let mut at = offset;
         while at < facts.size {
             let command = Command::get(&lba_status(at / block, STATUS_ROOM), STATUS_ROOM);
-            let answer = self.lun.command(&command).await?;
+            let answer = self.lun.command(&command, deadline).await?;
             let before = at;
             for status in answer.get(8..).unwrap_or_default().as_chunks::<16>().0 {
                 let number =
@@ -390,6 +414,26 @@ mod tests {
             assert_eq!(volume.read(0, 1).await.unwrap(), [0][..]);
             assert_eq!(volume.read(size - 1, 2).await.unwrap(), [0][..]);
         }
+    }
+
+    #[tokio::test]
+    async fn writes_to_one_place_wait_for_an_array_as_long_as_one() {
+        let patience = Duration::from_millis(120);
+        let array = Array::new(SIZE);
+        let volume = Arc::new(Volume::new(array.lun(patience).await, false));
+        array.kill();
+        let began = Instant::now();
+        let writers: Vec<_> = (0..8u8)
+            .map(|n| {
+                let volume = Arc::clone(&volume);
+                let data = Bytes::from(vec![n; 512]);
+                tokio::spawn(async move { volume.write(0, data).await })
+            })
+            .collect();
+        for writer in writers {
+            assert_eq!(writer.await.unwrap(), Err(Errno::IO));
+        }
+        assert!(began.elapsed() < 4 * patience, "{:?}", began.elapsed());
     }
 
     #[tokio::test]
