@@ -190,7 +190,23 @@ fn more_writes_than_are_carried_out_at_once_hold_up_nobody_who_asks() {
         lab::run::kill(String::from_utf8(pid).unwrap().parse().unwrap());
     });
     drop(file);
-    pvol.detach(&lab).ok();
+    let detached = pvol.detach(&lab);
+    assert!(detached.fails(Code::ExCmdioe).contains("it is not known"), "{detached}");
+    lab.program("horcm", ["detach", pvol.name()]).fails(Code::ExEnoent);
+}
+
+#[test]
+fn detach_with_force_lets_an_array_that_is_there_have_what_was_written() {
+    let mut lab = lab(64 * MIB);
+    let pvol = Attached::new(&lab, "62496:18", "pvol");
+    let file = OpenOptions::new().write(true).open(&pvol.file).unwrap();
+    let written = bytes::pattern(3, 40 << 20);
+    file.write_all_at(&written, 0).unwrap();
+    drop(file);
+    lab.program("horcm", ["detach", "-force", pvol.name()]).ok();
+    lab.kill_array();
+    lab.start_array();
+    assert!(lab.read(PVOL, 0, written.len()) == written);
 }
 
 #[test]

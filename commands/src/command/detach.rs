@@ -18,6 +18,8 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(5);
 /// How long it may take to end once the file is unmounted: it flushes and logs out.
 const END: Duration = Duration::from_secs(60);
+/// How long it may take where what is not flushed is given up: an array that is there gets it.
+const END_FORCED: Duration = Duration::from_secs(5);
 
 /// The command.
 pub static SPEC: Spec = Spec {
@@ -48,9 +50,8 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
             .into());
     }
     let pid = pid(&path);
-    if !typed.has("force") {
-        flush(&path)?;
-    }
+    let force = typed.has("force");
+    let died = if force { false } else { !flush(&path)? };
     undo(&path).map_err(|error| match error.kind() {
         io::ErrorKind::ResourceBusy => {
             let error = object(Code::ExEacces).state("attached");
@@ -62,18 +63,26 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
         }
         _ => object(Code::ExEacces).state("attached").cause(error.to_string()),
     })?;
+    if died {
+        return Err(object(Code::ExCmdioe)
+            .state("detached")
+            .cause("its process had died: it is not known whether all that was written is durable")
+            .advice("check the file system on the LUN")
+            .into());
+    }
     let Some(pid) = pid else { return Ok(0) };
     let clock = session.world.clock;
     let began = clock.now();
     while is_alive(pid) {
-        if clock.now().saturating_sub(began) >= END && !typed.has("force") {
+        let waited = clock.now().saturating_sub(began);
+        if waited >= END && !force {
             return Err(object(Code::ExCmdioe)
                 .state("unmounted")
                 .cause(format!("process {pid} still flushes after {} s", END.as_secs()))
                 .advice("see that the array runs; the log of the attachment says more")
                 .into());
         }
-        if typed.has("force") {
+        if waited >= END_FORCED && force {
             // It waits for an array that may never come; what it has is given up.
             end(pid);
         }
@@ -97,18 +106,17 @@ fn end(pid: u32) {
     }
 }
 
-/// Flushes the file, unless its process has died.
-fn flush(path: &Path) -> CciResult<()> {
-    let flushed = File::open(path).and_then(|file| file.sync_all());
-    match flushed {
-        Err(error) if error.raw_os_error() != Some(Errno::NOTCONN.raw_os_error()) => {
-            Err(CciError::new(Code::ExCmdioe)
-                .object(path.display().to_string())
-                .state("attached")
-                .cause(format!("what was written cannot be flushed: {error}"))
-                .advice("see that the array runs; -force gives up what was not flushed"))
-        }
-        _ => Ok(()),
+/// Flushes the file; `false` where its process has died, and nobody can.
+fn flush(path: &Path) -> CciResult<bool> {
+    let gone = [Errno::NOTCONN, Errno::CONNABORTED].map(Errno::raw_os_error);
+    match File::open(path).and_then(|file| file.sync_all()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error().is_some_and(|code| gone.contains(&code)) => Ok(false),
+        Err(error) => Err(CciError::new(Code::ExCmdioe)
+            .object(path.display().to_string())
+            .state("attached")
+            .cause(format!("what was written cannot be flushed: {error}"))
+            .advice("see that the array runs; -force gives up what was not flushed")),
     }
 }
 
