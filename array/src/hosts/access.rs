@@ -223,12 +223,12 @@ mod tests {
         let early = thread::scope(|scope| {
             let write = scope.spawn(|| array.host_write(ldev(17), 0, &[9; 4096]));
             begins.recv().unwrap();
-            scope.spawn(&forbid);
+            scope.spawn(forbid);
             while !array.access(ldev(17)).unwritable {
                 thread::yield_now();
             }
             // Sent again because no answer comes.
-            scope.spawn(&forbid);
+            scope.spawn(forbid);
             let early = answer.recv_timeout(Duration::from_millis(300));
             let other = scope.spawn(|| {
                 array.execute(RequestId::random(), &protect(18)).unwrap();
