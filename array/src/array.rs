@@ -15,7 +15,9 @@ use std::{
     },
 };
 
-use model::{CciError, Code, LdevId, LuPath, PairEnd, PortAddress, PortName, Role, VolumeId};
+use model::{
+    CciError, Code, LdevId, LuPath, MuNumber, PairEnd, PortAddress, PortName, Role, VolumeId,
+};
 use protocol::{
     RequestId, codec,
     orders::{EndStatus, LocalEnd, Order, OrderAnswer, OrderError, PairChange, PairTarget, Reply},
@@ -75,6 +77,13 @@ pub(crate) struct State {
     pub(crate) registry: Registry,
     pub(crate) guards: HashMap<LdevId, GuardRecord>,
     pub(crate) reservations: Reservations,
+}
+
+impl State {
+    /// The pair that has this end now.
+    pub(crate) fn pair_at(&self, end: LocalEnd) -> Option<(LinkId, Pair)> {
+        self.registry.at(end).map(|(id, pair)| (id, *pair))
+    }
 }
 
 /// The state, to be changed. Who saw the old one is told by the epoch.
@@ -437,11 +446,29 @@ impl Array {
     /// How a pair end stands; `None` when there is no such LDEV.
     #[must_use]
     pub fn status(&self, end: LocalEnd) -> Option<EndStatus> {
-        self.ldevs.contains_key(&end.ldev).then(|| self.end_status(&self.state(), end))
+        self.ldevs.contains_key(&end.ldev).then(|| {
+            let found = self.state().pair_at(end);
+            self.end_status(end, found)
+        })
     }
 
-    pub(crate) fn end_status(&self, state: &State, end: LocalEnd) -> EndStatus {
-        let Some((id, pair)) = state.registry.at(end) else {
+    /// How the mirrors of an LDEV stand that a display shows.
+    pub(crate) fn mirrors(&self, ldev: LdevId) -> Vec<EndStatus> {
+        let found: Vec<_> = {
+            let state = self.state();
+            (0..state.registry.shown_mirrors(ldev))
+                .filter_map(|mu| MuNumber::new(mu.into()))
+                .map(|mu| LocalEnd { ldev, mu })
+                .map(|end| (end, state.pair_at(end)))
+                .collect()
+        };
+        found.into_iter().map(|(end, found)| self.end_status(end, found)).collect()
+    }
+
+    /// How the end of a pair stands, or one that is in none. Without the state: the store's
+    /// figures may have to be waited for.
+    pub(crate) fn end_status(&self, end: LocalEnd, found: Option<(LinkId, Pair)>) -> EndStatus {
+        let Some((id, pair)) = found else {
             return EndStatus::SMPL;
         };
         let role = pair.role(end);

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use model::{CciError, CciResult, Code, LdevId, MuNumber};
+use model::{CciError, CciResult, Code, LdevId};
 use protocol::{
     Kind, RequestId, codec,
     login::{LONGEST_PASSWORD, Password, Token},
@@ -60,7 +60,7 @@ fn answer_within(
     room: usize,
 ) -> Vec<u8> {
     let answer = match codec::decode::<Given>(body) {
-        // What only asks is answered where nothing may wait for a disk.
+        // What only asks is answered beside what changes something, not in a row with it.
         Ok((_, order)) if order.mutates() && kind == Kind::Read => {
             Err(CciError::new(Code::ExUnwcod)
                 .cause("an order that changes something came as one that only asks")
@@ -156,12 +156,15 @@ pub(crate) fn answer(array: &Array, order: &Order) -> OrderAnswer {
         }
         Order::Scan { filter, from } => scan(array, *filter, *from, usize::MAX),
         Order::Status(ends) => {
-            let state = array.state();
-            let status = |end: &LocalEnd| {
-                let known = array.ldevs.contains_key(&end.ldev);
-                known.then(|| array.end_status(&state, *end))
+            let found: Vec<_> = {
+                let state = array.state();
+                ends.iter().map(|end| (*end, state.pair_at(*end))).collect()
             };
-            Reply::Status(ends.iter().map(status).collect())
+            let status = |(end, found): (LocalEnd, _)| {
+                let known = array.ldevs.contains_key(&end.ldev);
+                known.then(|| array.end_status(end, found))
+            };
+            Reply::Status(found.into_iter().map(status).collect())
         }
         Order::Guards(ldevs) => {
             let (state, now) = (array.state(), array.now());
@@ -205,7 +208,6 @@ fn describe(array: &Array, ldev: LdevId) -> Option<LdevInfo> {
 
 /// As many LUs as fit `room` bytes, but at least one, so that a scan always comes forward.
 fn scan(array: &Array, filter: ScanFilter, from: u32, room: usize) -> Reply {
-    let state = array.state();
     let mut rows = Vec::new();
     let mut used = SCAN_FRAME;
     let mut next = None;
@@ -220,10 +222,7 @@ fn scan(array: &Array, filter: ScanFilter, from: u32, room: usize) -> Reply {
             emulation: known.emulation,
             command_device: known.command_device,
             size: known.size,
-            mirrors: (0..state.registry.shown_mirrors(ldev))
-                .filter_map(|mu| MuNumber::new(mu.into()))
-                .map(|mu| array.end_status(&state, LocalEnd { ldev, mu }))
-                .collect(),
+            mirrors: array.mirrors(ldev),
         };
         used += codec::encode(&row).len();
         if used > room && !rows.is_empty() {

@@ -13,8 +13,7 @@ use std::{
     },
 };
 
-use model::{CciError, Code, LdevId, MuNumber};
-use protocol::orders::LocalEnd;
+use model::{CciError, Code, LdevId};
 
 use super::{
     frame::{Answer, Ask, Frame, StatusRow},
@@ -229,7 +228,6 @@ fn status(array: &Array, from: u32) -> Answer {
     let mut ldevs: Vec<LdevId> = array.ldevs.keys().copied().collect();
     ldevs.sort_unstable();
     let skip = usize::try_from(from).unwrap_or(usize::MAX);
-    let state = array.state();
     let page = ldevs.iter().skip(skip).take(STATUS_PAGE);
     let rows = page
         .filter_map(|ldev| {
@@ -240,10 +238,7 @@ fn status(array: &Array, from: u32) -> Answer {
                 command_device: known.command_device,
                 size: known.size,
                 path: array.ports.first(*ldev),
-                mirrors: (0..state.registry.shown_mirrors(*ldev))
-                    .filter_map(|mu| MuNumber::new(mu.into()))
-                    .map(|mu| array.end_status(&state, LocalEnd { ldev: *ldev, mu }))
-                    .collect(),
+                mirrors: array.mirrors(*ldev),
             })
         })
         .collect();

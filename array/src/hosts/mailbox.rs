@@ -29,6 +29,9 @@ pub(super) struct Mailbox {
     slots: Arc<Slots>,
     /// Carries out orders that change something, one after the other.
     worker: Worker,
+    /// Answers orders that only ask: also their answer may wait, while an order has the gates of a
+    /// pair closed, for a host's write to end.
+    reader: Worker,
 }
 
 /// What hosts read and write, and the array that answers.
@@ -41,32 +44,32 @@ struct Slots {
 }
 
 impl Mailbox {
-    /// A mailbox, and the thread that carries its changes out.
+    /// A mailbox, and the threads that carry its orders out.
     pub(super) fn start(array: Arc<Array>, ldev: LdevId) -> std::io::Result<Arc<Self>> {
         let bytes = array.ldev(ldev).map_or(0, |ldev| ldev.size.bytes());
         let (serial, slots) = (array.head().serial.get(), layout::slots(bytes));
         let plate = Plate { slots, serial, ldev: ldev.get() };
         let (device, answered) = (Mutex::new(Device::new(plate)), Notify::new());
         let slots = Arc::new(Slots { array, ldev, device, answered });
-        Ok(Arc::new(Self { slots, worker: Worker::start("mailbox")? }))
+        let (worker, reader) = (Worker::start("mailbox")?, Worker::start("mailbox-read")?);
+        Ok(Arc::new(Self { slots, worker, reader }))
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), NoMailbox> {
         let orders = self.slots.device().write(Instant::now(), offset, data)?;
-        for order in orders {
-            match order.kind {
-                // From memory, so that a status never waits for a disk.
-                Kind::Read => self.slots.execute(&order),
-                Kind::Change => self.change(order),
-            }
-        }
+        orders.into_iter().for_each(|order| self.take(order));
         Ok(())
     }
 
-    fn change(&self, order: Incoming) {
+    /// Has an order carried out, by a thread on which nothing of the network waits.
+    fn take(&self, order: Incoming) {
         let (slots, slot, id) = (Arc::clone(&self.slots), order.slot, order.id);
-        if !self.worker.submit(move || slots.execute(&order)) {
-            log::error!("change {id} came when no more are carried out");
+        let worker = match order.kind {
+            Kind::Read => &self.reader,
+            Kind::Change => &self.worker,
+        };
+        if !worker.submit(move || slots.execute(&order)) {
+            log::error!("order {id} came when no more are carried out");
             self.slots.answer(slot, id, orders::unanswered());
         }
     }
@@ -177,7 +180,11 @@ impl Medium for MailboxMedium {
 mod tests {
     use std::{
         io,
-        sync::atomic::{AtomicUsize, Ordering},
+        sync::{
+            atomic::{AtomicUsize, Ordering},
+            mpsc,
+        },
+        thread,
     };
 
     use protocol::{
@@ -187,7 +194,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::testing::{TestArray, create, ldev, target};
+    use crate::{
+        copier::Stepped,
+        testing::{Hooked, TestArray, create, end, ldev, quick_split, target},
+    };
 
     fn start(array: &TestArray) -> Arc<Mailbox> {
         Mailbox::start(Arc::clone(&array.array), ldev(16)).unwrap()
@@ -287,7 +297,7 @@ mod tests {
         let slots = Arc::downgrade(&mailbox.slots);
         let changes = array.array.changes();
         let order = Order::Change { change: create(), pairs: vec![target(17, 0, Some(18))] };
-        mailbox.change(Incoming {
+        mailbox.take(Incoming {
             slot: 0,
             id: RequestId::random(),
             kind: Kind::Change,
@@ -312,6 +322,71 @@ mod tests {
         release.send(()).unwrap();
         kept.await.unwrap();
         assert_eq!(array.array.reservations(ldev(16)), [1, 2]);
+    }
+
+    #[test]
+    fn a_question_that_waits_for_a_write_and_a_split_holds_nothing_else_up() {
+        let (begun, begins) = mpsc::channel();
+        let (release, released) = mpsc::channel();
+        let released = Mutex::new(released);
+        let array = Arc::new(TestArray::hooked(Hooked::new(move |data| {
+            if data.iter().all(|byte| *byte == 9) {
+                begun.send(()).unwrap();
+                released.lock().unwrap().recv().unwrap();
+            }
+        })));
+        let run = |change| {
+            let order = Order::Change { change, pairs: vec![target(17, 0, Some(18))] };
+            array.execute(RequestId::random(), &order).unwrap();
+        };
+        run(create());
+        while array.step() != Stepped::Idle {}
+        let mailbox = Mailbox::start(Arc::clone(&array), ldev(16)).unwrap();
+        let ask = Order::Status(vec![end(17, 0)]);
+        let ask = Incoming {
+            slot: 0,
+            id: RequestId::random(),
+            kind: Kind::Read,
+            body: from_nobody(&ask),
+            room: 1000,
+        };
+        let patience = Duration::from_secs(20);
+        let (asked, taken) = mpsc::channel();
+        let (changed, changes) = mpsc::channel();
+        // In another stripe than the write.
+        let open = || array.host_read_now(ldev(17), 1 << 20, &mut [0; 4096]).is_some();
+        // Its map is in memory then.
+        array.host_write(ldev(17), 0, &[1; 4096]).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| array.host_write(ldev(17), 0, &[9; 4096]).unwrap());
+            begins.recv().unwrap();
+            let opened = open();
+            scope.spawn(|| run(quick_split()));
+            // The split waits for the write, and whoever comes now for the split.
+            while open() {
+                thread::yield_now();
+            }
+            scope.spawn(|| {
+                mailbox.take(ask);
+                let _ = asked.send(());
+            });
+            let taken = taken.recv_timeout(patience);
+            let status = scope.spawn(|| array.status(end(17, 0)));
+            scope.spawn(|| {
+                // The question may come in between.
+                for _ in 0..1000 {
+                    drop(array.state_mut());
+                    thread::yield_now();
+                }
+                let _ = changed.send(());
+            });
+            let changed = changes.recv_timeout(patience);
+            let waits = !status.is_finished();
+            release.send(()).unwrap();
+            assert!(opened, "the write alone keeps nobody waiting");
+            assert!(taken.is_ok(), "the network waits for the answer");
+            assert!(changed.is_ok() && waits, "the state is kept from others");
+        });
     }
 
     #[tokio::test]
