@@ -238,6 +238,7 @@ fn ext4_and_xfs_pass_fio_while_their_volume_is_split_resynced_and_its_array_kill
             "--verify=crc32c",
             "--loops=3",
             "--verify_fatal=1",
+            "--verify_state_save=0",
             "--do_verify=1",
             "--rate_iops=1500",
         ]);
