@@ -11,7 +11,7 @@ const SLOTS: usize = 1024;
 
 /// The wrong passwords in a row, by the name that was typed, be it a user's or not: whether a name
 /// has to wait must not tell whether it is one. Inventing names fills nothing, for there are
-/// [`SLOTS`] slots and no more; which name has which is by a key of this process, so that nobody
+/// 1,024 slots and no more; which name has which is by a key of this process, so that nobody
 /// can look for a name that shares the slot of another.
 #[derive(Debug)]
 pub struct Guessing {
