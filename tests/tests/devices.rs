@@ -97,8 +97,10 @@ fn an_s_vol_gets_its_own_partition_table_back() {
     lab.cci(51, "pairsplit -g snap").ok();
     lab.cci(51, "pairevtwait -g snap -s psus -t 60").ok();
     assert_eq!(lab.read(SVOL, 0, 512), table(0x1111_1111), "the P-VOL's by the copy");
+    // Of what is listed, only those whose names begin so.
+    let listed = b"Harddisk1\nHarddisk2\n";
     assert_eq!(
-        words(lab.cci(51, "inqraid -svinf=Harddisk2").ok()),
+        words(lab.cci_with(51, "inqraid -svinf=Harddisk2", listed).ok()),
         ["[VOL62496_19_22222222] -> Harddisk2 [OPEN-3 ]"]
     );
     assert_eq!(lab.read(SVOL, 0, 512), table(0x2222_2222));
