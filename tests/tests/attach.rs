@@ -264,7 +264,7 @@ fn ext4_and_xfs_pass_fio_while_their_volume_is_split_resynced_and_its_array_kill
             if round == 1 {
                 assert!(fio.runs(), "the load is over too early");
                 lab.kill_array();
-                std::thread::sleep(Duration::from_millis(300));
+                until("the attachment finds no array", || pvol.says(&lab, "the array is not back"));
                 lab.start_array();
             }
         }

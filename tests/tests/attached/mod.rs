@@ -87,6 +87,14 @@ impl Attached {
         self.file.to_str().unwrap()
     }
 
+    /// Whether its log has these words.
+    pub fn says(&self, lab: &Lab, words: &str) -> bool {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' };
+        let name: String = self.name().chars().map(plain).collect();
+        let log = lab.root().join(format!("log/attach{name}.log"));
+        fs::read_to_string(log).unwrap().contains(words)
+    }
+
     pub fn detach(&self, lab: &Lab) -> Outcome {
         lab.program("horcm", ["detach", self.name()])
     }
