@@ -1,0 +1,169 @@
+//! What a backup is.
+
+use std::{fmt, path::PathBuf, str::FromStr, time::SystemTime};
+
+use model::{DevName, GroupName, MuNumber, VolumeId};
+use provider::guid::SetId;
+use serde::{Deserialize, Serialize};
+
+use crate::{step::Step, writer::Metadata};
+
+/// A backup ID: ten digits, from `0000000001` on. Never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BackupId(u64);
+
+impl BackupId {
+    /// The first one of a catalogue.
+    pub const FIRST: Self = Self(1);
+    const LAST: u64 = 9_999_999_999;
+
+    /// The next one; `None` behind the last.
+    #[must_use]
+    pub fn next(self) -> Option<Self> {
+        (self.0 < Self::LAST).then_some(Self(self.0 + 1))
+    }
+}
+
+impl fmt::Display for BackupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:010}", self.0)
+    }
+}
+
+/// A word is no backup ID.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadBackupId(String);
+
+impl fmt::Display for BadBackupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not a backup ID: those are up to ten digits, from 1 on", self.0)
+    }
+}
+
+impl std::error::Error for BadBackupId {}
+
+impl FromStr for BackupId {
+    type Err = BadBackupId;
+
+    /// Leading zeros may be left out.
+    fn from_str(text: &str) -> Result<Self, BadBackupId> {
+        let bad = || BadBackupId(text.to_owned());
+        if text.is_empty() || text.len() > 10 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(bad());
+        }
+        let number = text.parse().map_err(|_| bad())?;
+        if number == 0 { Err(bad()) } else { Ok(Self(number)) }
+    }
+}
+
+/// A backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backup {
+    /// Its ID.
+    pub id: BackupId,
+    /// The provider's snapshot set.
+    pub set: SetId,
+    /// The command that made it, such as `drmfsbackup`.
+    pub command: String,
+    /// How.
+    pub mode: Mode,
+    /// `-comment`.
+    pub comment: String,
+    /// When the command began.
+    pub began: SystemTime,
+    /// When it ended.
+    pub ended: Option<SystemTime>,
+    /// How it stands.
+    pub state: State,
+    /// The mirror of the P-VOLs that holds it.
+    pub generation: MuNumber,
+    /// Its volumes, in the order they were named.
+    pub volumes: Vec<Volume>,
+    /// Its writers, in the order they froze.
+    pub writers: Vec<Participant>,
+    /// When each step ended, in microseconds since `began`.
+    pub evidence: Vec<(Step, u64)>,
+    /// Microseconds for which the file systems were frozen.
+    pub held: Option<u64>,
+    /// Whether `drmcgctl` or a mount keeps it from being overwritten.
+    pub locked: bool,
+    /// Where its S-VOLs are mounted.
+    pub mounted: Vec<PathBuf>,
+}
+
+/// How the data were made still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Writers and file systems were frozen.
+    Online,
+    /// The applications were down, as their owner says; file systems were frozen.
+    Cold,
+}
+
+/// How a backup stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Its command runs, or died.
+    Running,
+    /// All writers and file systems held their writes.
+    Consistent,
+    /// The policy `crash-consistent` kept it although something did not hold; what.
+    CrashConsistent(String),
+    /// There is no copy.
+    Aborted {
+        /// Where it failed.
+        step: Step,
+        /// Why.
+        cause: String,
+    },
+    /// A later backup took its S-VOLs, or `drmresync` did.
+    Overwritten,
+}
+
+/// A volume of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// Where the P-VOL was mounted.
+    pub mount: PathBuf,
+    /// Its device, such as `/dev/loop3`.
+    pub device: PathBuf,
+    /// Its file system, such as `ext4`.
+    pub file_system: String,
+    /// `dev_group` of the pair.
+    pub group: GroupName,
+    /// `dev_name` of the pair.
+    pub name: DevName,
+    /// The P-VOL.
+    pub primary: VolumeId,
+    /// The S-VOL.
+    pub secondary: VolumeId,
+}
+
+/// A writer's part in a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Participant {
+    /// What it said of itself.
+    pub metadata: Metadata,
+    /// Why it did not take part to the end, if it did not.
+    pub fault: Option<String>,
+    /// Names of the files it handed over, kept beside the record.
+    pub artifacts: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_id_has_ten_digits() {
+        assert_eq!(BackupId::FIRST.to_string(), "0000000001");
+        assert_eq!("1".parse(), Ok(BackupId::FIRST));
+        assert_eq!("0000000001".parse(), Ok(BackupId::FIRST));
+        assert_eq!("9999999999".parse::<BackupId>().unwrap().next(), None);
+        for bad in ["", "0", "0000000000", "00000000001", "+1", "1a", " 1"] {
+            assert_eq!(bad.parse::<BackupId>(), Err(BadBackupId(bad.to_owned())), "{bad}");
+        }
+    }
+}
