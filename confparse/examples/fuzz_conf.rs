@@ -1,12 +1,16 @@
-//! Throws mangled configuration files at the parser: `fuzz_conf COUNT SEED`. Prints how many were
-//! parsed, how many of them held, and the peak of memory. Any panic ends it.
+//! Throws mangled configuration files at the parser, and says how many of them were valid, how fast
+//! that went and how much memory it took.
+//!
+//! `cargo run --release -p confparse --example fuzz_conf -- 10000000 1`: how many, and the seed.
+//! It ends with an error when anything panics or the memory passes 256 MiB.
 //!
 //! Each text is a seed file with some bytes flipped, lines doubled, cut or swapped, or words of
 //! the grammar thrown in: near enough to a configuration to get past the first check.
 
-use std::{env, process::ExitCode, time::Instant};
+use std::process::ExitCode;
 
 use confparse::parse_bytes;
+use fuzzing::{Random, Run};
 
 const SEEDS: [&str; 3] = [
     include_str!("../../etc/horcm50.conf"),
@@ -36,16 +40,14 @@ const WORDS: [&str; 16] = [
 ];
 
 fn main() -> ExitCode {
-    let mut args = env::args().skip(1).map(|word| word.parse::<u64>());
-    let (Some(Ok(count)), Some(Ok(seed))) = (args.next(), args.next()) else {
-        eprintln!("usage: fuzz_conf COUNT SEED");
-        return ExitCode::FAILURE;
+    let run = match Run::of_arguments() {
+        Ok(run) => run,
+        Err(code) => return code,
     };
-    let mut dice = Dice(seed | 1);
-    let started = Instant::now();
+    let mut random = run.random();
     let mut held = 0u64;
-    for _ in 0..count {
-        let text = mangled(&mut dice);
+    for _ in 0..run.count {
+        let text = mangled(&mut random);
         let parsed = parse_bytes(&text);
         if let Some(config) = parsed.config {
             held += 1;
@@ -54,54 +56,30 @@ fn main() -> ExitCode {
             assert_eq!(again.as_ref(), Some(&config), "{:?}", String::from_utf8_lossy(&text));
         }
     }
-    let seconds = started.elapsed().as_secs_f64();
-    println!("{count} files, {held} of them valid, {seconds:.1} s, peak memory {} KiB", peak_kib());
-    ExitCode::SUCCESS
+    run.end("files", format_args!("{held} of them valid"))
 }
 
-fn mangled(dice: &mut Dice) -> Vec<u8> {
-    let mut text = SEEDS[dice.below(SEEDS.len())].as_bytes().to_vec();
-    for _ in 0..dice.below(6) {
-        let at = dice.below(text.len().max(1)).min(text.len());
-        match dice.below(5) {
-            0 if at < text.len() => text[at] = dice.next().to_le_bytes()[3],
+fn mangled(random: &mut Random) -> Vec<u8> {
+    let mut text = SEEDS[random.index(SEEDS.len())].as_bytes().to_vec();
+    for _ in 0..random.index(6) {
+        let at = random.index(text.len()).min(text.len());
+        match random.index(5) {
+            0 if at < text.len() => text[at] = random.any().to_le_bytes()[3],
             1 => {
-                let word = WORDS[dice.below(WORDS.len())];
+                let word = WORDS[random.index(WORDS.len())];
                 text.splice(at..at, word.bytes());
             }
             2 => text.truncate(at),
             3 => {
-                let end = (at + dice.below(40)).min(text.len());
+                let end = (at + random.index(40)).min(text.len());
                 let piece = text[at..end].to_vec();
                 text.extend(piece);
             }
             _ => {
-                let end = (at + dice.below(20)).min(text.len());
+                let end = (at + random.index(20)).min(text.len());
                 text.drain(at..end);
             }
         }
     }
     text
-}
-
-/// xorshift64: the same seed gives the same files.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() >> 33).unwrap_or(0) % limit
-    }
-}
-
-fn peak_kib() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.map_or_else(|| "unknown".into(), |line| line.trim().trim_end_matches(" kB").into())
 }

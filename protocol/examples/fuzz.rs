@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use fuzzing::{Random, Run};
 use protocol::client::Client;
 use protocol::codec;
 use protocol::frame::{Answer, Cut, Label, Outcome, Part, Progress, SessionId, Status, Welcome};
@@ -15,44 +16,20 @@ use protocol::server::{Received, Server};
 use protocol::wire::{Header, Nonces, Packet, open, seal};
 use protocol::{Key, KeyRing, Kind, RequestId, horcm, login, orders};
 
-const MOST_MEMORY_KIB: u64 = 256 << 10;
-
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).map(|word| word.parse::<u64>());
-    let (Some(Ok(count)), Some(Ok(seed)), None) =
-        (arguments.next(), arguments.next(), arguments.next())
-    else {
-        eprintln!("usage: fuzz COUNT SEED");
-        return ExitCode::from(2);
+    let run = match Run::of_arguments() {
+        Ok(run) => run,
+        Err(code) => return code,
     };
-    let began = Instant::now();
-    let mut fuzz = Fuzz::new(seed);
-    for n in 0..count {
+    let mut fuzz = Fuzz::new(run.random());
+    for n in 0..run.count {
         fuzz.step(n);
     }
-    let seconds = began.elapsed().as_secs_f64();
-    println!(
-        "{count} datagrams, seed {seed}, {seconds:.1} s, {:.0} a second; {} opened sessions, \
-         {} were executed, {} ended calls, {} bodies decoded; no panic",
-        count as f64 / seconds,
-        fuzz.welcomed,
-        fuzz.executed,
-        fuzz.ended,
-        fuzz.decoded,
+    let outcome = format!(
+        "{} opened sessions, {} were executed, {} ended calls, {} bodies decoded",
+        fuzz.welcomed, fuzz.executed, fuzz.ended, fuzz.decoded,
     );
-    match peak_memory_kib() {
-        Some(peak) => {
-            println!("peak memory {} MiB of {} allowed", peak >> 10, MOST_MEMORY_KIB >> 10);
-            if peak > MOST_MEMORY_KIB { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-        }
-        None => ExitCode::SUCCESS,
-    }
-}
-
-fn peak_memory_kib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_ascii_whitespace().nth(1)?.parse().ok()
+    run.end("datagrams", outcome)
 }
 
 struct Fuzz {
@@ -78,10 +55,10 @@ struct Fuzz {
 impl Fuzz {
     const CORPUS: usize = 64;
 
-    fn new(seed: u64) -> Self {
+    fn new(random: Random) -> Self {
         let key = Key::from_secret([1; 32]);
         Self {
-            random: Random(seed),
+            random,
             now: Instant::now(),
             nonces: Nonces::new(),
             server: Server::new(KeyRing::new(key.clone())),
@@ -117,7 +94,7 @@ impl Fuzz {
     /// Real calls of a real client, so that there is something to disturb.
     fn calls(&mut self) {
         let size = if self.random.below(8) == 0 { 5000 } else { 40 };
-        let (id, body) = (self.random.id(), self.random.bytes(size));
+        let (id, body) = (id(&mut self.random), self.random.bytes(size));
         // An id that is under way is refused, which is as good a step as another.
         let _ = self.client.start(self.now, id, Kind::Change, body, Duration::from_millis(50));
         self.client.timeout(self.now);
@@ -210,7 +187,8 @@ impl Fuzz {
             self.open_session();
         }
         self.sequence += 1;
-        let label = Label { session: self.session, sequence: self.sequence, id: self.random.id() };
+        let label =
+            Label { session: self.session, sequence: self.sequence, id: id(&mut self.random) };
         let mut frame = Vec::new();
         let packet = match self.random.below(8) {
             0 => Packet::Hello,
@@ -235,7 +213,7 @@ impl Fuzz {
                 let index = self.random.below(cut.parts() as u64) as u16;
                 let bytes = self.random.bytes(cut.range(usize::from(index)).len());
                 let kind = if self.random.below(2) == 0 { Kind::Read } else { Kind::Change };
-                let (tell, room) = (self.random.below(2) == 0, self.random.next() as u32);
+                let (tell, room) = (self.random.below(2) == 0, self.random.any() as u32);
                 Part { label, kind, tell, room, cut, index, bytes: &bytes }.write(&mut frame);
                 Packet::Request
             }
@@ -308,52 +286,7 @@ fn sample_bodies() -> Vec<Vec<u8>> {
     ]
 }
 
-/// splitmix64: small, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
-
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(len + 8);
-        while bytes.len() < len {
-            bytes.extend_from_slice(&self.next().to_le_bytes());
-        }
-        bytes.truncate(len);
-        bytes
-    }
-
-    /// Few enough that requests, parts and answers meet.
-    fn id(&mut self) -> RequestId {
-        RequestId(u128::from(self.below(50_000)))
-    }
-
-    fn alter(&mut self, bytes: &mut Vec<u8>) {
-        for _ in 0..=self.below(3) {
-            let at = self.below(bytes.len() as u64) as usize;
-            match self.below(6) {
-                0 => bytes.truncate(at),
-                1 => bytes.push(self.next() as u8),
-                2 if at < bytes.len() => {
-                    bytes.remove(at);
-                }
-                3 => bytes.insert(at, self.next() as u8),
-                _ => {
-                    if let Some(byte) = bytes.get_mut(at) {
-                        *byte ^= 1 << self.below(8);
-                    }
-                }
-            }
-        }
-    }
+/// Few enough that requests, parts and answers meet.
+fn id(random: &mut Random) -> RequestId {
+    RequestId(u128::from(random.below(50_000)))
 }

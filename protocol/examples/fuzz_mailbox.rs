@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fuzzing::{Random, Run};
 use protocol::{
     Kind, RequestId,
     mailbox::{
@@ -17,21 +18,17 @@ use protocol::{
     },
 };
 
-const MOST_MEMORY_KIB: u64 = 256 << 10;
 const SLOTS: u32 = 8;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).map(|word| word.parse::<u64>());
-    let (Some(Ok(count)), Some(Ok(seed)), None) =
-        (arguments.next(), arguments.next(), arguments.next())
-    else {
-        eprintln!("usage: fuzz_mailbox COUNT SEED");
-        return ExitCode::from(2);
+    let run = match Run::of_arguments() {
+        Ok(run) => run,
+        Err(code) => return code,
     };
-    let (began, mut random) = (Instant::now(), Random(seed));
+    let mut random = run.random();
     let mut device = Device::new(Plate { slots: SLOTS, serial: 1, ldev: 1 });
     let (mut now, mut orders, mut sequence) = (Instant::now(), 0_u64, 0_u32);
-    for _ in 0..count {
+    for _ in 0..run.count {
         now += Duration::from_millis(random.below(20));
         sequence = sequence.wrapping_add(1);
         let slot = random.below(u64::from(SLOTS) + 1) as u32;
@@ -54,28 +51,17 @@ fn main() -> ExitCode {
             let _ = device.is_awaited(at, buffer.len());
         }
     }
-    let seconds = began.elapsed().as_secs_f64();
-    println!(
-        "{count} messages, seed {seed}, {seconds:.1} s, {:.0} a second; {orders} orders were complete; no panic",
-        count as f64 / seconds
-    );
-    match peak_memory_kib() {
-        Some(peak) => {
-            println!("peak memory {} MiB of {} allowed", peak >> 10, MOST_MEMORY_KIB >> 10);
-            if peak > MOST_MEMORY_KIB { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-        }
-        None => ExitCode::SUCCESS,
-    }
+    run.end("messages", format_args!("{orders} orders were complete"))
 }
 
 fn message(random: &mut Random, sequence: u32) -> Vec<u8> {
     let length = 1 + random.below(300) as u32;
-    let body = vec![random.next() as u8; length as usize];
+    let body = vec![random.any() as u8; length as usize];
     let at = if random.below(3) == 0 { random.below(600) as u32 } else { 0 };
     let more = if random.below(3) == 0 { random.below(600) as u32 } else { 0 };
     let kind = if random.below(2) == 0 { Kind::Read } else { Kind::Change };
     let id = RequestId(u128::from(random.below(1000)));
-    let room = random.next() as u32;
+    let room = random.any() as u32;
     let what = match random.below(8) {
         0 => What::Claim,
         1 => What::Release,
@@ -91,30 +77,8 @@ fn message(random: &mut Random, sequence: u32) -> Vec<u8> {
             let at = random.below(bytes.len() as u64) as usize;
             bytes[at] ^= 1 << random.below(8);
         }
-        2 => bytes[..HEAD].iter_mut().skip(4).for_each(|byte| *byte = random.next() as u8),
+        2 => bytes[..HEAD].iter_mut().skip(4).for_each(|byte| *byte = random.any() as u8),
         _ => {}
     }
     bytes
-}
-
-fn peak_memory_kib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_ascii_whitespace().nth(1)?.parse().ok()
-}
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
 }

@@ -7,10 +7,10 @@
 use std::{
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
+use fuzzing::{Random, Run};
 use scsi::{
     device::{LogicalUnits, Session, Target},
     iscsi::{
@@ -25,43 +25,21 @@ use scsi::{
     task::{Command, LunAddress, TaskAttribute},
 };
 
-const MOST_MEMORY_KIB: u64 = 256 << 10;
 /// Blocks of the disk that commands go to.
 const BLOCKS: u64 = 64;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).map(|word| word.parse::<u64>());
-    let (Some(Ok(count)), Some(Ok(seed)), None) =
-        (arguments.next(), arguments.next(), arguments.next())
-    else {
-        eprintln!("usage: fuzz COUNT SEED");
-        return ExitCode::from(2);
+    let run = match Run::of_arguments() {
+        Ok(run) => run,
+        Err(code) => return code,
     };
-    let mut random = Random(seed);
-    let began = Instant::now();
+    let mut random = run.random();
     let mut pdus = Pdus::default();
-    (0..count).for_each(|_| pdus.step(&mut random));
-    let seconds = began.elapsed().as_secs_f64();
-    println!("{count} PDUs, seed {seed}, {seconds:.1} s; {} were whole; no panic", pdus.whole);
+    (0..run.count).for_each(|_| pdus.step(&mut random));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("a runtime");
-    let began = Instant::now();
-    let good = runtime.block_on(commands(count, &mut random));
-    let seconds = began.elapsed().as_secs_f64();
-    println!("{count} commands, seed {seed}, {seconds:.1} s; {good} ended with GOOD; no panic");
-    match peak_memory_kib() {
-        Some(peak) => {
-            println!("peak memory {} MiB of {} allowed", peak >> 10, MOST_MEMORY_KIB >> 10);
-            if peak > MOST_MEMORY_KIB { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-        }
-        None => ExitCode::SUCCESS,
-    }
-}
-
-fn peak_memory_kib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_ascii_whitespace().nth(1)?.parse().ok()
+    let good = runtime.expect("a runtime").block_on(commands(run.count, &mut random));
+    let whole = pdus.whole;
+    run.end("PDUs and commands", format_args!("{whole} PDUs were whole, {good} commands GOOD"))
 }
 
 /// A stream of PDUs, most of them nearly right.
@@ -74,7 +52,9 @@ struct Pdus {
 impl Pdus {
     fn step(&mut self, random: &mut Random) {
         let mut bytes = Self::some_pdu(random);
-        random.alter(&mut bytes);
+        if random.below(2) == 0 {
+            random.alter(&mut bytes);
+        }
         let decoder = self.decoder.get_or_insert_with(|| {
             let mut decoder = Decoder::new(8192);
             decoder.header_digest = random.below(4) == 0;
@@ -154,7 +134,7 @@ async fn commands(count: u64, random: &mut Random) -> u64 {
         // What long writes carry is not what is looked for here.
         let offered = takes.min(8192);
         let data = if random.below(4) == 0 { random.bytes(offered) } else { vec![0; offered] };
-        let lun = if random.below(64) == 0 { random.next() } else { 0 };
+        let lun = if random.below(64) == 0 { random.any() } else { 0 };
         let room = [0, 700, usize::MAX][random.below(3) as usize];
         let data_out = if data.is_empty() { Vec::new() } else { vec![Bytes::from(data)] };
         let attribute = [TaskAttribute::Simple, TaskAttribute::Ordered][random.below(2) as usize];
@@ -212,12 +192,12 @@ fn some_cdb(random: &mut Random) -> Vec<u8> {
     let length = [6, 10, 12, 16, 16, 32][random.below(6) as usize];
     let mut cdb = if random.below(3) == 0 { random.bytes(length) } else { vec![0; length] };
     cdb[0] = match random.below(8) {
-        0 => random.next() as u8,
+        0 => random.any() as u8,
         _ => KNOWN[random.below(KNOWN.len() as u64) as usize],
     };
     for _ in 0..random.below(5) {
         let at = 1 + random.below(length as u64 - 1) as usize;
-        cdb[at] = [0, 1, 2, 8, 0x10, 0x3f, 0xff, random.next() as u8][random.below(8) as usize];
+        cdb[at] = [0, 1, 2, 8, 0x10, 0x3f, 0xff, random.any() as u8][random.below(8) as usize];
     }
     if random.below(100) == 0 {
         cdb.truncate(random.below(length as u64 + 1) as usize);
@@ -290,43 +270,5 @@ impl Medium for OneDisk {
     fn keep(&self, reservations: Vec<u8>) -> Pending<()> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reservations;
         ready(())
-    }
-}
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
-
-    fn bytes(&mut self, length: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(length + 8);
-        while bytes.len() < length {
-            bytes.extend_from_slice(&self.next().to_le_bytes());
-        }
-        bytes.truncate(length);
-        bytes
-    }
-
-    /// Flips, cuts or doubles some bytes now and then.
-    fn alter(&mut self, bytes: &mut Vec<u8>) {
-        match self.below(16) {
-            0 => bytes.truncate(self.below(bytes.len() as u64) as usize),
-            1 => bytes.extend(self.bytes(3)),
-            2..=6 => {
-                let at = self.below(bytes.len() as u64) as usize;
-                bytes[at] ^= 1 << self.below(8);
-            }
-            _ => {}
-        }
     }
 }
