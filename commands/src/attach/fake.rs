@@ -6,9 +6,15 @@ use std::{
 };
 
 use bytes::Bytes;
+use rustix::io::Errno;
 use scsi::{iscsi::initiator::Reply, sense::Sense};
 
-use super::lun::{Lun, Target};
+use super::{
+    cdb,
+    lun::Lun,
+    target::{Command, Target},
+    unflushed::Content,
+};
 
 const BLOCK: usize = 512;
 
@@ -96,6 +102,18 @@ fn check(sense: Sense) -> Reply {
 pub(crate) fn refusal(status: u8, sense: Option<Sense>) -> Reply {
     let sense = sense.map(|sense| Bytes::copy_from_slice(&sense.fixed())).unwrap_or_default();
     Reply { status, sense, data: Bytes::new(), residual: 0 }
+}
+
+/// A WRITE of one block.
+pub(crate) fn write(block: u64, byte: u8) -> Command {
+    let data = Bytes::from(vec![byte; 512]);
+    let leaves = Some((block * 512, Content::Bytes(data.clone())));
+    Command { cdb: cdb::write(block, 1).to_vec(), data, read: 0, leaves }
+}
+
+/// The last byte of a block.
+pub(crate) async fn read(lun: &Lun<Array>, block: u64) -> Result<u8, Errno> {
+    Ok(lun.command(&Command::get(&cdb::read(block, 1), 512), lun.deadline()).await?[511])
 }
 
 impl Target for Array {

@@ -22,7 +22,7 @@ use rustix::{fs::OFlags, io::Errno};
 use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{
-    lun::Target,
+    target::Target,
     volume::{Seek, Volume},
 };
 

@@ -16,8 +16,8 @@ use tokio::time::timeout;
 
 use super::{
     facts::{ldev, product},
-    lun::Target,
     name::Name,
+    target::Target,
 };
 
 /// How long a login may take, with the end of the session before it.

@@ -13,7 +13,7 @@ use super::{
         write, write_same,
     },
     facts::{Facts, PAGES},
-    lun::Target,
+    target::Target,
     unflushed::Content,
     verdict::{Refusal, Verdict, judge},
 };

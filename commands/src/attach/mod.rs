@@ -10,7 +10,10 @@
 //! | [`verdict`] | what a reply means: go on, send again, log in again, or an errno |
 //! | [`facts`] | what a LUN says about itself: identity, size, limits |
 //! | [`unflushed`] | writes that were acknowledged and not yet flushed |
+//! | [`target`] | where a LUN is reached, and what is sent to it |
 //! | [`lun`] | commands to a LUN across cuts and restarts of its array |
+//! | `durable` | flushes, and what may still be promised of them |
+//! | `keep` | the keeper, who brings a lost session back |
 //! | [`learn`] | what a fresh session has to do before it is used |
 //! | [`turns`] | writes that overlap, one after the other |
 //! | [`volume`] | bytes at any offset, by blocks |
@@ -20,17 +23,20 @@
 //! | [`start`] | an attachment as a process in the background |
 
 pub mod cdb;
+mod durable;
 pub mod facts;
 #[cfg(test)]
 mod fake;
 pub mod file;
 pub mod find;
+mod keep;
 pub mod learn;
 pub mod lun;
 pub mod mounted;
 pub mod name;
 pub mod serve;
 pub mod start;
+pub mod target;
 pub mod turns;
 pub mod unflushed;
 pub mod verdict;

@@ -20,9 +20,10 @@ use super::{
     facts::ldev,
     file::{Attributes, File},
     find::{Place, find, unreachable_lun},
-    lun::{Command, Lun},
+    lun::Lun,
     mounted::{SOURCE, holders, undo},
     name::Name,
+    target::Command,
     volume::Volume,
 };
 

@@ -16,7 +16,8 @@ use super::{
     cdb::{lba_status, read},
     facts::Facts,
     learn::pieces,
-    lun::{Command, Lun, Target},
+    lun::Lun,
+    target::{Command, Target},
     turns::Turns,
     unflushed::Content,
 };
