@@ -18,6 +18,9 @@ use super::{
 
 const BLOCK: usize = 512;
 
+/// Something that befalls the array.
+pub(crate) type Happening = fn(&mut State);
+
 /// The array's side.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -39,6 +42,8 @@ pub(crate) struct State {
     pub(crate) flush_fails: Option<Reply>,
     /// So many READ CAPACITY more are refused.
     pub(crate) capacity_fails: usize,
+    /// What happens right after the next command of an opcode was carried out.
+    pub(crate) after: Vec<(u8, Happening)>,
 }
 
 /// The array.
@@ -58,6 +63,7 @@ impl Array {
             writes: 0,
             flush_fails: None,
             capacity_fails: 0,
+            after: Vec::new(),
         })))
     }
 
@@ -71,6 +77,11 @@ impl Array {
         state.cached = state.durable.clone();
         state.session += 1;
         state.up = false;
+    }
+
+    /// What is to happen right after the next command of this opcode was carried out.
+    pub(crate) fn after(&self, opcode: u8, happens: Happening) {
+        self.state().after.push((opcode, happens));
     }
 
     pub(crate) fn start(&self) {
@@ -143,7 +154,16 @@ impl Target for Array {
             if state.session != *session {
                 return Err("the connection is lost".to_owned());
             }
-            state.carry_out(cdb, &data, read)
+            let news = state.news.len();
+            let reply = state.carry_out(cdb, &data, read);
+            // A command that only heard news was not carried out.
+            if state.news.len() == news
+                && let Some(at) = state.after.iter().position(|(opcode, _)| *opcode == cdb[0])
+            {
+                let (_, happens) = state.after.remove(at);
+                happens(&mut state);
+            }
+            reply
         };
         tokio::task::yield_now().await;
         if array.state().session == *session { Ok(reply) } else { Err("lost".to_owned()) }
@@ -151,6 +171,12 @@ impl Target for Array {
 }
 
 impl State {
+    /// A reset, as hosts hear of it: what was not flushed is gone, the session is not.
+    pub(crate) fn reset(&mut self) {
+        self.cached = self.durable.clone();
+        self.news.push(Sense::POWER_ON);
+    }
+
     fn carry_out(&mut self, cdb: &[u8], data: &[u8], read: u32) -> Reply {
         if cdb[0] != 0x12 && !self.news.is_empty() {
             return check(self.news.remove(0));

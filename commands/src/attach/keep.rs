@@ -108,7 +108,13 @@ mod tests {
     use scsi::sense::Sense;
 
     use super::*;
-    use crate::attach::fake::{Array, read, write};
+    use crate::attach::{
+        cdb::{READ_CAPACITY, SYNCHRONIZE_CACHE},
+        fake::{Array, State, read, write},
+    };
+
+    const WRITE: u8 = 0x8a;
+    const FLUSH: u8 = SYNCHRONIZE_CACHE[0];
 
     const PATIENCE: Duration = Duration::from_secs(20);
     const SHORT: Duration = Duration::from_millis(120);
@@ -129,6 +135,49 @@ mod tests {
         let durable = array.state().durable.clone();
         assert_eq!((durable[512], durable[1024]), (8, 9));
         assert_eq!(lun.unflushed_bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_restart_in_a_replay_brings_another_replay() {
+        // After its first write, after its last, and after its flush, which covers them all.
+        for nth in [&[WRITE][..], &[WRITE, WRITE], &[WRITE, WRITE, FLUSH]] {
+            let array = Array::new(8192);
+            let lun = array.lun(PATIENCE).await;
+            lun.change(&write(0, 5), lun.deadline()).await.unwrap();
+            lun.change(&write(1, 6), lun.deadline()).await.unwrap();
+            array.kill();
+            let (last, before) = nth.split_last().unwrap();
+            for opcode in before {
+                array.after(*opcode, |_| {});
+            }
+            array.after(*last, State::reset);
+            array.start();
+            lun.flush().await.unwrap();
+            let state = array.state();
+            assert_eq!((state.durable[0], state.durable[512]), (5, 6), "{nth:x?}");
+            assert!(state.after.is_empty() && lun.unflushed_bytes() == 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_of_size_while_a_session_comes_back_is_not_taken_for_old() {
+        // While it is asked for, and while what was not flushed is written again.
+        for opcode in [READ_CAPACITY[0], WRITE] {
+            let array = Array::new(8192);
+            let lun = array.lun(PATIENCE).await;
+            lun.change(&write(0, 5), lun.deadline()).await.unwrap();
+            array.kill();
+            array.after(opcode, |state| {
+                state.cached.resize(16_384, 0);
+                state.durable.resize(16_384, 0);
+                state.news.push(Sense::CAPACITY_CHANGED);
+            });
+            array.start();
+            assert_eq!(read(&lun, 0).await, Ok(5));
+            assert_eq!(lun.facts().size, 16_384, "after {opcode:x}h");
+            lun.flush().await.unwrap();
+            assert_eq!(array.state().durable[0], 5);
+        }
     }
 
     #[tokio::test]

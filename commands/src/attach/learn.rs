@@ -1,8 +1,6 @@
 //! What a fresh session has to do before it is used: hear its unit attentions, learn what the LUN
 //! is, and write again what was lost.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures_util::{TryStreamExt, stream};
 use tokio::time::sleep;
@@ -26,6 +24,11 @@ const AT_ONCE: usize = 16;
 /// Why a session cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unready {
+    /// Size or write protection became other ones meanwhile: what was asked before may be old.
+    Changed,
+    /// The array started anew meanwhile, or the LUN may be another one: what was written on this
+    /// session and not flushed may be lost.
+    Anew,
     /// Another one may be better.
     Later(String),
     /// The LUN will not take what it acknowledged before.
@@ -37,11 +40,15 @@ impl Unready {
     #[must_use]
     pub fn into_text(self) -> String {
         match self {
+            Self::Changed => "size or write protection changed meanwhile".to_owned(),
+            Self::Anew => "the array started anew meanwhile".to_owned(),
             Self::Later(text) | Self::Never(text) => text,
         }
     }
 }
 
+/// Carries a command out once the LUN is not busy. News end it: each is told once, so that only
+/// the caller can say what they make old.
 async fn ask<T: Target>(
     session: &T::Session,
     cdb: &[u8],
@@ -54,27 +61,47 @@ async fn ask<T: Target>(
             Verdict::Good => return Ok(Ok(reply.data)),
             Verdict::Refused(refusal) => return Ok(Err(refusal)),
             Verdict::Again(pause) => sleep(pause).await,
-            // A new session is told of everything once.
-            Verdict::Changed | Verdict::Relogin => sleep(Duration::from_millis(1)).await,
+            Verdict::Changed => return Err(Unready::Changed),
+            Verdict::Relogin => return Err(Unready::Anew),
         }
     }
-    Err(Unready::Later("the LUN stays busy or not ready".to_owned()))
+    Err(busy())
 }
 
-/// Waits until the LUN is ready and has told all its news.
+fn busy() -> Unready {
+    Unready::Later("the LUN stays busy or not ready".to_owned())
+}
+
+/// Waits until the LUN of a new session is ready and has told all its news, which are old:
+/// nothing was asked or written on the session yet.
 ///
 /// # Errors
 /// [`Unready::Later`].
 pub async fn ready<T: Target>(session: &T::Session) -> Result<(), Unready> {
-    let answer = ask::<T>(session, &TEST_UNIT_READY, Bytes::new(), 0).await?;
-    answer.map(drop).map_err(|refusal| Unready::Later(refusal.why))
+    for _ in 0..TRIES {
+        match ask::<T>(session, &TEST_UNIT_READY, Bytes::new(), 0).await {
+            Err(Unready::Changed | Unready::Anew) => {}
+            answer => return answer?.map(drop).map_err(|refusal| Unready::Later(refusal.why)),
+        }
+    }
+    Err(busy())
 }
 
-/// Size and write protection.
+/// Size and write protection, both as they are after the last change that was told.
 ///
 /// # Errors
-/// [`Unready::Later`].
+/// [`Unready::Anew`], [`Unready::Later`].
 pub async fn look<T: Target>(session: &T::Session, facts: &mut Facts) -> Result<(), Unready> {
+    for _ in 0..TRIES {
+        match look_once::<T>(session, facts).await {
+            Err(Unready::Changed) => {}
+            looked => return looked,
+        }
+    }
+    Err(busy())
+}
+
+async fn look_once<T: Target>(session: &T::Session, facts: &mut Facts) -> Result<(), Unready> {
     let capacity = ask::<T>(session, &READ_CAPACITY, Bytes::new(), 32).await?;
     let capacity = capacity.map_err(|refusal| Unready::Later(refusal.why))?;
     if !facts.take_capacity(&capacity) {
@@ -86,11 +113,22 @@ pub async fn look<T: Target>(session: &T::Session, facts: &mut Facts) -> Result<
     Ok(())
 }
 
-/// What the LUN says about itself.
+/// What the LUN of a new session says about itself. Nothing was written on the session yet, so
+/// that news of a restart only mean to ask for everything again.
 ///
 /// # Errors
 /// [`Unready::Later`].
 pub async fn learn<T: Target>(session: &T::Session) -> Result<Facts, Unready> {
+    for _ in 0..TRIES {
+        match learn_once::<T>(session).await {
+            Err(Unready::Changed | Unready::Anew) => {}
+            learned => return learned,
+        }
+    }
+    Err(busy())
+}
+
+async fn learn_once<T: Target>(session: &T::Session) -> Result<Facts, Unready> {
     let room = u32::from(INQUIRY_ROOM);
     let standard = ask::<T>(session, &inquiry(None), Bytes::new(), room).await?;
     let standard = standard.map_err(|refusal| Unready::Later(refusal.why))?;
@@ -116,7 +154,9 @@ pub async fn learn<T: Target>(session: &T::Session) -> Result<Facts, Unready> {
 /// Writes contents to their places, several at a time, and makes them durable.
 ///
 /// # Errors
-/// [`Unready::Never`] when the LUN refuses one.
+/// [`Unready::Never`] when the LUN refuses one; [`Unready::Changed`] and [`Unready::Anew`] when
+/// it has news before all is durable. Commands may still be on their way then, so that only a
+/// login, which ends them, may be followed by others.
 pub async fn replay<T: Target>(
     session: &T::Session,
     facts: &Facts,

@@ -153,7 +153,16 @@ impl<T: Target> Lun<T> {
             let number = link.number;
             let sent =
                 T::command(&link.session, &command.cdb, command.data.clone(), command.read).await;
-            let verdict = sent.map(|reply| (judge(&reply), reply.data));
+            let verdict = match sent.map(|reply| (judge(&reply), reply.data)) {
+                // Another command was told of a restart meanwhile, which may have come before: then
+                // this one flushed nothing, or read what the restart left.
+                Ok((Verdict::Good, _))
+                    if command.leaves.is_none() && *self.lost.borrow() >= number =>
+                {
+                    Ok((Verdict::Relogin, Bytes::new()))
+                }
+                verdict => verdict,
+            };
             match verdict {
                 Ok((Verdict::Good, data)) => {
                     let mut unflushed = self.unflushed();
@@ -245,7 +254,10 @@ mod tests {
     use scsi::sense::Sense;
 
     use super::*;
-    use crate::attach::fake::{Array, read, write};
+    use crate::attach::{
+        cdb::READ_CAPACITY,
+        fake::{Array, State, read, write},
+    };
 
     const PATIENCE: Duration = Duration::from_secs(20);
     const SHORT: Duration = Duration::from_millis(120);
@@ -294,6 +306,51 @@ mod tests {
         array.start();
         while lun.flush().await.is_err() {}
         assert_eq!(array.state().durable[0], 5, "a flush that succeeds tells the truth");
+    }
+
+    #[tokio::test]
+    async fn news_that_come_while_news_are_looked_into_are_looked_into() {
+        let array = Array::new(8192);
+        let lun = array.lun(PATIENCE).await;
+        array.state().news.push(Sense::CAPACITY_CHANGED);
+        array.after(READ_CAPACITY[0], |state| {
+            state.cached.resize(16_384, 0);
+            state.news.push(Sense::CAPACITY_CHANGED);
+        });
+        assert_eq!(read(&lun, 0).await, Ok(0));
+        assert_eq!(lun.facts().size, 16_384);
+    }
+
+    #[tokio::test]
+    async fn a_restart_told_while_news_are_looked_into_brings_a_replay() {
+        let array = Array::new(8192);
+        let lun = array.lun(PATIENCE).await;
+        lun.change(&write(0, 5), lun.deadline()).await.unwrap();
+        array.state().news.push(Sense::CAPACITY_CHANGED);
+        array.after(READ_CAPACITY[0], State::reset);
+        assert_eq!(read(&lun, 0).await, Ok(5));
+        lun.flush().await.unwrap();
+        assert_eq!(array.state().durable[0], 5);
+    }
+
+    #[tokio::test]
+    async fn what_is_answered_beside_news_of_a_restart_counts_for_nothing() {
+        for flush_is_told in [false, true] {
+            let array = Array::new(8192);
+            let lun = array.lun(PATIENCE).await;
+            lun.change(&write(0, 5), lun.deadline()).await.unwrap();
+            array.state().reset();
+            // In the order in which they stand, so that the first one is told.
+            let both = match flush_is_told {
+                true => {
+                    let both = tokio::join!(biased; lun.flush(), read(&lun, 0));
+                    (both.1, both.0)
+                }
+                false => tokio::join!(biased; read(&lun, 0), lun.flush()),
+            };
+            assert_eq!(both, (Ok(5), Ok(())), "the flush is told: {flush_is_told}");
+            assert_eq!(array.state().durable[0], 5);
+        }
     }
 
     #[tokio::test]
