@@ -7,6 +7,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::Write,
     os::unix::fs::FileExt,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -147,8 +148,7 @@ fn mistakes_and_absences_are_told_and_bounded() {
     let mut read = [0; 4];
     held.read_exact_at(&mut read, 9).unwrap();
     assert_eq!(&read, b"kept");
-    held.write_all_at(b"lost", 9).unwrap();
-    lab.kill_array();
+    kill_under_writes(&mut lab, &held);
     let began = Instant::now();
     let failed = held.sync_all().unwrap_err();
     assert_eq!(failed.raw_os_error(), Some(rustix::io::Errno::IO.raw_os_error()));
@@ -156,9 +156,74 @@ fn mistakes_and_absences_are_told_and_bounded() {
     drop(held);
     let refused = pvol.detach(&lab);
     assert!(refused.fails(Code::ExCmdioe).contains("-force"), "{refused}");
-    lab.program("horcm", ["detach", "-force", name]).ok();
+    let lost = lab.program("horcm", ["detach", "-force", name]);
+    assert!(lost.fails(Code::ExCmdioe).contains("bytes were not flushed"), "{lost}");
     let attach = |words: &[&str]| lab.program("horcm", [&["attach"], words].concat());
     attach(&["62496:18", name]).fails(Code::ExCmdioe);
+}
+
+/// Kills the array under writes without end, so that it has acknowledged some and flushed not all;
+/// returns when they fail.
+fn kill_under_writes(lab: &mut lab::Lab, file: &File) {
+    let acknowledged = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while file.write_all_at(&[9; 512], 4096).is_ok() {
+                acknowledged.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        until("writes are acknowledged", || acknowledged.load(Ordering::Relaxed) > 100);
+        lab.kill_array();
+    });
+}
+
+#[test]
+fn detach_tells_what_became_of_a_last_flush_that_came_after_the_unmount() {
+    let mut lab = lab(64 * MIB);
+    let pvol = Attached::with(&lab, &["-t", "1"], "ldev", "62496:18", "pvol");
+    let file = OpenOptions::new().write(true).open(&pvol.file).unwrap();
+    kill_under_writes(&mut lab, &file);
+    drop(file);
+    // Not by detach, which would flush before and keep the file.
+    tool("umount", &[pvol.name()]).ok();
+    for _ in 0..2 {
+        let lost = pvol.detach(&lab);
+        let said = lost.fails(Code::ExCmdioe);
+        assert!(attached::is_gone(pvol.pid()), "{lost}");
+        for part in ["OBJECT", "STATE : detached", "bytes were not flushed", "ACTION"] {
+            assert!(said.contains(part), "{lost}");
+        }
+    }
+    lab.start_array();
+    let again = Attached::new(&lab, "62496:18", "pvol");
+    again.detach(&lab).ok();
+    again.detach(&lab).fails(Code::ExEnoent);
+}
+
+#[test]
+fn detach_with_force_asks_nothing_of_a_process_that_hangs() {
+    let lab = lab(64 * MIB);
+    let pvol = Attached::new(&lab, "62496:18", "pvol");
+    tool("kill", &["-STOP", &pvol.pid().to_string()]).ok();
+    let began = Instant::now();
+    let ended = lab.program("horcm", ["detach", "-force", pvol.name()]);
+    assert!(ended.fails(Code::ExCmdioe).contains("it is not known"), "{ended}");
+    assert!(began.elapsed() < Duration::from_secs(30));
+    assert!(attached::is_gone(pvol.pid()));
+    assert_eq!(fs::metadata(&pvol.file).unwrap().len(), 0, "the file itself is there again");
+}
+
+#[test]
+fn what_is_attached_under_another_root_is_left_alone() {
+    let lab = lab(64 * MIB);
+    let pvol = Attached::new(&lab, "62496:18", "pvol");
+    let mut detach = lab.binary("horcm");
+    detach.args(["detach", pvol.name()]).env("HORCMROOT", lab.path("another"));
+    let output = detach.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(Code::ExEnoent.number().into()), "{said}");
+    assert!(said.contains("set HORCMROOT as it was for attach"), "{said}");
+    pvol.detach(&lab).ok();
 }
 
 #[test]
@@ -182,12 +247,11 @@ fn more_writes_than_are_carried_out_at_once_hold_up_nobody_who_asks() {
             let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
             tasks.map(waits).filter(|waits| *waits).count() == 100
         });
-        let pid = attribute(&pvol.file, "user.horcm.pid");
         let refused = lab.program("horcm", ["detach", "-force", pvol.name()]);
         assert!(refused.fails(Code::ExEacces).contains("in use by"), "{refused}");
         assert!(began.elapsed() < Duration::from_secs(30), "before the writes have given up");
         // They fail at once when their process is gone.
-        lab::run::kill(String::from_utf8(pid).unwrap().parse().unwrap());
+        lab::run::kill(pvol.pid());
     });
     drop(file);
     let detached = pvol.detach(&lab);
@@ -309,8 +373,7 @@ fn sigterm_and_umount_end_an_attachment_as_detach_does() {
     let lab = lab(64 * MIB);
     for signal in [true, false] {
         let pvol = Attached::new(&lab, "Harddisk1", "pvol");
-        let pid: u32 =
-            String::from_utf8(attribute(&pvol.file, "user.horcm.pid")).unwrap().parse().unwrap();
+        let pid = pvol.pid();
         let text = if signal { b"signal" } else { b"umount" };
         OpenOptions::new().write(true).open(&pvol.file).unwrap().write_all_at(text, 512).unwrap();
         if signal {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{
     cdb::SYNCHRONIZE_CACHE,
     lun::{Failure, Lun},
+    record::Stage,
     target::{Command, Target},
 };
 
@@ -20,6 +21,15 @@ impl<T: Target> Lun<T> {
     #[must_use]
     pub fn forfeited(&self) -> Option<String> {
         self.forfeited.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What may be said of all that was acknowledged, once the file is unmounted.
+    #[must_use]
+    pub fn promise(&self) -> Stage {
+        match self.forfeited() {
+            Some(why) => Stage::Lost(why),
+            None => Stage::Unmounted(self.unflushed_bytes()),
+        }
     }
 
     pub(super) fn forfeit(&self, why: &str) {

@@ -19,6 +19,8 @@
 //! | [`volume`] | bytes at any offset, by blocks |
 //! | [`mod@file`] | the volume as the kernel's FUSE asks for it |
 //! | [`mounted`] | mount points: which there are, who holds them, and unmounting |
+//! | [`process`] | a process that cannot be mistaken for a later one |
+//! | [`record`] | what an attachment leaves for detach to read |
 //! | [`serve`] | the life of an attachment, from mount to last flush |
 //! | [`start`] | an attachment as a process in the background |
 
@@ -34,6 +36,8 @@ pub mod learn;
 pub mod lun;
 pub mod mounted;
 pub mod name;
+pub mod process;
+pub mod record;
 pub mod serve;
 pub mod start;
 pub mod target;

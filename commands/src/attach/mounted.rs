@@ -67,18 +67,29 @@ fn unescaped(field: &[u8]) -> Vec<u8> {
 /// # Errors
 /// What the file system says of the folder.
 pub fn absolute(path: &Path) -> io::Result<PathBuf> {
+    let placed = in_its_folder(path);
+    // Looked for before anything is looked into, which takes as long as its process pleases.
+    if let Ok(placed) = &placed
+        && is_attached(placed)?
+    {
+        return Ok(placed.clone());
+    }
     match path.canonicalize() {
         Ok(path) => Ok(path),
         Err(error)
             if error.kind() == io::ErrorKind::NotFound
                 || error.raw_os_error() == Some(Errno::NOTCONN.raw_os_error()) =>
         {
-            let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            Ok(folder.unwrap_or(Path::new(".")).canonicalize()?.join(name))
+            placed
         }
         Err(error) => Err(error),
     }
+}
+
+fn in_its_folder(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    Ok(folder.unwrap_or(Path::new(".")).canonicalize()?.join(name))
 }
 
 /// Unmounts, unless somebody uses it. An ordinary user's mount is undone by `fusermount3`.

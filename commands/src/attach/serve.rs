@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
-use fuser::{Config, INodeNo, MountOption, Notifier, Session, SessionACL};
+use fuser::{BackgroundSession, Config, INodeNo, MountOption, Notifier, Session, SessionACL};
 use model::{CciError, CciResult, Code};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
+    task::JoinHandle,
     time::{MissedTickBehavior, interval},
 };
 
@@ -23,6 +24,7 @@ use super::{
     lun::Lun,
     mounted::{SOURCE, holders, undo},
     name::Name,
+    record::{NotBegun, Record, Stage},
     target::Command,
     volume::Volume,
 };
@@ -42,6 +44,8 @@ pub struct Wish {
     pub conf: PathBuf,
     /// The file, absolute and without links; made where missing.
     pub path: PathBuf,
+    /// What it leaves for `horcm detach`.
+    pub record: PathBuf,
     /// Whether every change is refused.
     pub read_only: bool,
     /// How long requests wait for an array that is away.
@@ -49,10 +53,10 @@ pub struct Wish {
 }
 
 /// Attaches and serves until the file is unmounted. `ready` is called once it can be used, with a
-/// line that says what is where.
+/// line that says what is where. What becomes of it is told in its record too.
 ///
 /// # Errors
-/// Why it cannot be attached; EX_CMDIOE when the last flush fails.
+/// Why it cannot be attached; EX_CMDIOE when not all that was acknowledged is durable.
 pub fn serve(wish: &Wish, ready: impl FnOnce(&str)) -> CciResult<()> {
     // The kernel may need memory that only a write to this file frees.
     if let Err(error) = rustix::process::configure_io_flusher_behavior(true) {
@@ -60,22 +64,74 @@ pub fn serve(wish: &Wish, ready: impl FnOnce(&str)) -> CciResult<()> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| internal(wish, &error))?;
-    runtime.block_on(attach(wish, ready))
+    let mut record = Record::begin(&wish.record).map_err(|error| not_begun(wish, error))?;
+    runtime.block_on(async {
+        let attachment = match attach(wish).await {
+            Ok(attachment) => attachment,
+            Err(error) => {
+                if let Err(error) = record.withdraw() {
+                    log::error!("{}: {error}", wish.record.display());
+                }
+                return Err(error);
+            }
+        };
+        tell(wish, &mut record, &Stage::Mounted);
+        ready(&attachment.line);
+        attachment.carry_on(wish, &mut record).await.judge(&wish.path)
+    })
+}
+
+fn tell(wish: &Wish, record: &mut Record, stage: &Stage) {
+    if let Err(error) = record.tell(stage) {
+        log::error!("{}: {error}", wish.record.display());
+    }
 }
 
 fn internal(wish: &Wish, error: &io::Error) -> CciError {
     CciError::new(Code::ExEnomem).object(wish.word.as_str()).cause(error.to_string())
 }
 
-async fn attach(wish: &Wish, ready: impl FnOnce(&str)) -> CciResult<()> {
+fn not_begun(wish: &Wish, why: NotBegun) -> CciError {
+    let error = CciError::new(Code::ExEacces);
+    match why {
+        NotBegun::Held(pid) => error
+            .object(wish.path.display().to_string())
+            .state("being attached or detached")
+            .cause(match pid {
+                Some(pid) => format!("process {pid} is not done with what is attached there"),
+                None => "another process has begun to attach there".to_owned(),
+            })
+            .advice("horcm detach waits until it is done"),
+        NotBegun::Io(why) => error
+            .object(wish.record.display().to_string())
+            .cause(format!("the record of the attachment cannot be written: {why}"))
+            .advice("see that the log folder of HORCMROOT can be written"),
+    }
+}
+
+/// A LUN that is mounted.
+struct Attachment {
+    lun: Arc<Lun<Place>>,
+    /// Unmounts when it is dropped, should it still be mounted.
+    session: BackgroundSession,
+    ended: oneshot::Receiver<()>,
+    signals: [Signal; 2],
+    keeper: JoinHandle<()>,
+    line: String,
+}
+
+async fn attach(wish: &Wish) -> CciResult<Attachment> {
     let place = find(&wish.word, &wish.name, &wish.conf).await?;
     let shown = place.shown();
     let opened = Lun::open(place, wish.patience).await;
     let lun = opened.map_err(|why| unreachable_lun(&wish.word, &format!("{shown}: {why}")))?;
     let facts = lun.facts();
     let keeper = tokio::spawn(Arc::clone(&lun).keep());
+    let signals = [signal(SignalKind::terminate()), signal(SignalKind::interrupt())];
+    let [terminate, interrupt] = signals.map(|made| made.map_err(|error| internal(wish, &error)));
+    let signals = [terminate?, interrupt?];
     let volume = Arc::new(Volume::new(Arc::clone(&lun), wish.read_only));
-    let (end, mut ended) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
     let attributes = {
         let (lun, shown) = (Arc::clone(&lun), shown.clone());
         Box::new(move || attributes(&lun, &shown))
@@ -87,37 +143,43 @@ async fn attach(wish: &Wish, ready: impl FnOnce(&str)) -> CciResult<()> {
     };
     let session = mount(file, &wish.path, source).map_err(|error| not_mounted(wish, &error))?;
     let session = session.spawn().map_err(|error| internal(wish, &error))?;
-    let sizes = tokio::spawn(follow_size(Arc::clone(&lun), session.notifier()));
-    let tended = tokio::spawn(tend(Arc::clone(&lun)));
     let access = if volume.writable() { "" } else { ", read only" };
     let line =
         format!("{} is {} ({} bytes{access})", facts.shown(), wish.path.display(), facts.size);
     log::info!("{line}, by {shown}");
-    ready(&line);
-    wait(&lun, &wish.path, &mut ended).await?;
-    tended.abort();
-    sizes.abort();
-    let flushed = lun.flush().await;
-    keeper.abort();
-    lun.close(async |(session, _)| drop(session.logout().await)).await;
-    match flushed {
-        Ok(()) => {
-            log::info!("{} is detached", wish.path.display());
-            Ok(())
+    Ok(Attachment { lun, session, ended, signals, keeper, line })
+}
+
+impl Attachment {
+    /// Serves until the file is unmounted, and flushes; what became of all that was acknowledged.
+    async fn carry_on(mut self, wish: &Wish, record: &mut Record) -> Stage {
+        let lun = &self.lun;
+        let sizes = tokio::spawn(follow_size(Arc::clone(lun), self.session.notifier()));
+        let tended = tokio::spawn(tend(Arc::clone(lun)));
+        wait(lun, &wish.path, &mut self.ended, &mut self.signals).await;
+        tended.abort();
+        sizes.abort();
+        tell(wish, record, &lun.promise());
+        if lun.flush().await.is_err() {
+            log::error!("the last flush failed");
         }
-        Err(_) => {
-            let lost = lun.unflushed_bytes();
-            let why = lun.forfeited().unwrap_or_else(|| format!("{lost} bytes were not flushed"));
-            log::error!(
-                "{} is detached, and not all that was written is durable: {why}",
-                wish.path.display()
-            );
-            Err(CciError::new(Code::ExCmdioe)
-                .object(wish.path.display().to_string())
-                .state("detached")
-                .cause(format!("the last flush failed: {why}"))
-                .advice("check the file system on the LUN"))
+        let stage = match lun.promise() {
+            // What was flushed before, or by others, needs no last flush.
+            Stage::Unmounted(0) => Stage::Durable,
+            Stage::Unmounted(bytes) => Stage::Lost(format!("{bytes} bytes were not flushed")),
+            stage => stage,
+        };
+        tell(wish, record, &stage);
+        match stage.judge(&wish.path) {
+            Ok(()) => log::info!("{} is detached", wish.path.display()),
+            Err(error) => {
+                let cause = error.cause.unwrap_or_default();
+                log::error!("{} is detached: {cause}", wish.path.display());
+            }
         }
+        self.keeper.abort();
+        lun.close(async |(session, _)| drop(session.logout().await)).await;
+        stage
     }
 }
 
@@ -144,13 +206,15 @@ fn not_mounted(wish: &Wish, error: &io::Error) -> CciError {
 }
 
 /// Until the file is unmounted, by whomever; SIGTERM and SIGINT ask for that.
-async fn wait(lun: &Lun<Place>, path: &Path, ended: &mut oneshot::Receiver<()>) -> CciResult<()> {
-    let failed = |error: io::Error| CciError::new(Code::ExEnomem).cause(error.to_string());
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+async fn wait(
+    lun: &Lun<Place>,
+    path: &Path,
+    ended: &mut oneshot::Receiver<()>,
+    [terminate, interrupt]: &mut [Signal; 2],
+) {
     loop {
         tokio::select! {
-            _ = &mut *ended => return Ok(()),
+            _ = &mut *ended => return,
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
@@ -207,7 +271,6 @@ fn attributes(lun: &Lun<Place>, place: &str) -> Attributes {
     let mut all = vec![
         ("user.scsi.lun", place.as_bytes().to_vec()),
         ("user.scsi.inquiry", facts.inquiry.to_vec()),
-        ("user.horcm.pid", std::process::id().to_string().into_bytes()),
     ];
     for (page, name) in [
         (0x80, "user.scsi.vpd_pg80"),

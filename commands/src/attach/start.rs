@@ -25,11 +25,15 @@ pub enum Started {
 /// but letters, digits, dots and dashes become `_`.
 #[must_use]
 pub fn log_file(folder: &Path, path: &Path) -> PathBuf {
+    folder.join(format!("attach{}.log", plain_name(path)))
+}
+
+/// A path as part of a file's name.
+pub(super) fn plain_name(path: &Path) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' };
     let mut name: String = path.to_string_lossy().chars().map(plain).collect();
     // What differs between long paths stands at their end.
-    name = name.split_off(name.len().saturating_sub(200));
-    folder.join(format!("attach{name}.log"))
+    name.split_off(name.len().saturating_sub(200))
 }
 
 /// Runs this program again with these words, cut loose from the terminal, and returns when it has

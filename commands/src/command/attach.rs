@@ -8,12 +8,14 @@ use std::{
 };
 
 use model::{CciError, CciResult, Code, Instance};
+use protocol::Home;
 
 use crate::{
     attach::{
         find::hba_file,
         mounted::{absolute, is_attached},
         name::Name,
+        record::record_file,
         serve::{Wish, serve},
         start::{Started, log_file, start},
     },
@@ -66,7 +68,7 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
         })?;
         return Ok(0);
     }
-    let log = log_file(&session.world.home.log_dir(Instance::UNNUMBERED), &wish.path);
+    let log = log_file(&log_folder(&session.world.home), &wish.path);
     let started = start(&again(&wish), &log).map_err(|error| {
         CciError::new(Code::ExEnomem).object(wish.word.as_str()).cause(error.to_string())
     })?;
@@ -80,6 +82,11 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
             Ok(code)
         }
     }
+}
+
+/// Where attachments have their logs and records.
+pub(super) fn log_folder(home: &Home) -> PathBuf {
+    home.log_dir(Instance::UNNUMBERED)
 }
 
 /// The words of the process in the background.
@@ -112,12 +119,14 @@ fn wish(session: &Session<'_, '_>, typed: &Typed) -> CciResult<Wish> {
             })?
         }
     };
+    let path = mount_point(Path::new(path))?;
     let conf = hba_file(session.world.environment.get("HORCM_HBA"), session.world.home.root());
     Ok(Wish {
         word: word.clone(),
         name,
         conf: std::path::absolute(&conf).unwrap_or(conf),
-        path: mount_point(Path::new(path))?,
+        record: record_file(&log_folder(&session.world.home), &path),
+        path,
         read_only: typed.has("r"),
         patience: Duration::from_secs(patience),
     })
@@ -193,6 +202,7 @@ mod tests {
             name: "62496:18".parse().unwrap(),
             conf: "/c".into(),
             path: "/mnt/a b".into(),
+            record: "/l/r".into(),
             read_only: true,
             patience: Duration::from_secs(7),
         };

@@ -60,6 +60,22 @@ pub fn is_gone(pid: u32) -> bool {
     })
 }
 
+/// A path as its log has it in its name.
+fn plain(path: &Path) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' };
+    path.to_str().unwrap().chars().map(plain).collect()
+}
+
+/// The process that its record names.
+fn pid(lab: &Lab, file: &Path) -> u32 {
+    let logs = fs::read_dir(lab.root().join("log")).unwrap().map(|entry| entry.unwrap());
+    let begins = format!("attach{}-", plain(file));
+    let is_record = |name: &str| name.starts_with(&begins) && name.ends_with(".state");
+    let mut records = logs.filter(|entry| is_record(entry.file_name().to_str().unwrap()));
+    let record = fs::read_to_string(records.next().expect("a record").path()).unwrap();
+    record.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
 /// A LUN as a file.
 pub struct Attached {
     pub file: PathBuf,
@@ -79,8 +95,13 @@ impl Attached {
         let words = [&["attach"], options, &[lun, file.to_str().unwrap()]].concat();
         let attached = lab.program("horcm", words);
         assert!(attached.ok().contains(" is "), "{form}: {attached}");
-        let pid = String::from_utf8(attribute(&file, "user.horcm.pid")).unwrap();
-        Self { file, pid: pid.parse().unwrap() }
+        let pid = pid(lab, &file);
+        Self { file, pid }
+    }
+
+    /// The process behind it.
+    pub const fn pid(&self) -> u32 {
+        self.pid
     }
 
     pub fn name(&self) -> &str {
@@ -89,9 +110,7 @@ impl Attached {
 
     /// Whether its log has these words.
     pub fn says(&self, lab: &Lab, words: &str) -> bool {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' };
-        let name: String = self.name().chars().map(plain).collect();
-        let log = lab.root().join(format!("log/attach{name}.log"));
+        let log = lab.root().join(format!("log/attach{}.log", plain(&self.file)));
         fs::read_to_string(log).unwrap().contains(words)
     }
 
