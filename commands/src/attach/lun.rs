@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     facts::Facts,
-    learn::{Unready, learn, look, ready},
+    learn::{Unready, learn, ready},
     target::{Command, Target},
     unflushed::Unflushed,
     verdict::{Refusal, Verdict, judge},
@@ -58,7 +58,7 @@ pub struct Lun<T: Target> {
     pub(super) lost: watch::Sender<u64>,
     /// The number of the link there is.
     pub(super) current: watch::Sender<u64>,
-    facts: watch::Sender<Arc<Facts>>,
+    pub(super) facts: watch::Sender<Arc<Facts>>,
     unflushed: Mutex<Unflushed>,
     /// Why not everything that was acknowledged can be made durable any more.
     pub(super) forfeited: Mutex<Option<String>>,
@@ -98,18 +98,6 @@ impl<T: Target> Lun<T> {
     #[must_use]
     pub fn unflushed_bytes(&self) -> u64 {
         self.unflushed().bytes()
-    }
-
-    /// What the LUN says about itself.
-    #[must_use]
-    pub fn facts(&self) -> Arc<Facts> {
-        Arc::clone(&self.facts.borrow())
-    }
-
-    /// Follows what the LUN says about itself.
-    #[must_use]
-    pub fn follow(&self) -> watch::Receiver<Arc<Facts>> {
-        self.facts.subscribe()
     }
 
     /// Until when a request that comes now waits for an array that is away, and for others that
@@ -215,49 +203,12 @@ impl<T: Target> Lun<T> {
             newer
         });
     }
-
-    /// Size and write protection may be other ones; whether they could be learned.
-    async fn look_again(&self, session: &T::Session) -> bool {
-        let mut facts = Facts::clone(&self.facts());
-        match look::<T>(session, &mut facts).await {
-            Ok(()) => {
-                self.now_known(facts);
-                true
-            }
-            Err(why) => {
-                log::warn!("the LUN does not tell what changed: {}", why.into_text());
-                false
-            }
-        }
-    }
-
-    pub(super) fn now_known(&self, mut facts: Facts) {
-        let before = self.facts();
-        facts.extent = facts.extent.max(before.extent);
-        if before.size != facts.size {
-            log::info!("the LUN has {} bytes now, it had {}", facts.size, before.size);
-        }
-        if before.protected != facts.protected {
-            let said = if facts.protected { "write protected" } else { "writable" };
-            log::info!("the LUN is {said} now");
-        }
-        self.facts.send_if_modified(|known| {
-            let other = **known != facts;
-            *known = Arc::new(facts);
-            other
-        });
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use scsi::sense::Sense;
-
     use super::*;
-    use crate::attach::{
-        cdb::READ_CAPACITY,
-        fake::{Array, State, read, write},
-    };
+    use crate::attach::fake::{Array, read, write};
 
     const PATIENCE: Duration = Duration::from_secs(20);
     const SHORT: Duration = Duration::from_millis(120);
@@ -309,31 +260,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn news_that_come_while_news_are_looked_into_are_looked_into() {
-        let array = Array::new(8192);
-        let lun = array.lun(PATIENCE).await;
-        array.state().news.push(Sense::CAPACITY_CHANGED);
-        array.after(READ_CAPACITY[0], |state| {
-            state.cached.resize(16_384, 0);
-            state.news.push(Sense::CAPACITY_CHANGED);
-        });
-        assert_eq!(read(&lun, 0).await, Ok(0));
-        assert_eq!(lun.facts().size, 16_384);
-    }
-
-    #[tokio::test]
-    async fn a_restart_told_while_news_are_looked_into_brings_a_replay() {
-        let array = Array::new(8192);
-        let lun = array.lun(PATIENCE).await;
-        lun.change(&write(0, 5), lun.deadline()).await.unwrap();
-        array.state().news.push(Sense::CAPACITY_CHANGED);
-        array.after(READ_CAPACITY[0], State::reset);
-        assert_eq!(read(&lun, 0).await, Ok(5));
-        lun.flush().await.unwrap();
-        assert_eq!(array.state().durable[0], 5);
-    }
-
-    #[tokio::test]
     async fn what_is_answered_beside_news_of_a_restart_counts_for_nothing() {
         for flush_is_told in [false, true] {
             let array = Array::new(8192);
@@ -351,19 +277,5 @@ mod tests {
             assert_eq!(both, (Ok(5), Ok(())), "the flush is told: {flush_is_told}");
             assert_eq!(array.state().durable[0], 5);
         }
-    }
-
-    #[tokio::test]
-    async fn news_that_cannot_be_looked_into_are_learned_by_another_login() {
-        let array = Array::new(8192);
-        let lun = array.lun(PATIENCE).await;
-        {
-            let mut state = array.state();
-            state.cached.resize(16_384, 0);
-            state.news.push(Sense::CAPACITY_CHANGED);
-            state.capacity_fails = 1;
-        }
-        assert_eq!(read(&lun, 20).await, Ok(0));
-        assert_eq!(lun.facts().size, 16_384);
     }
 }

@@ -12,6 +12,7 @@
 //! | [`unflushed`] | writes that were acknowledged and not yet flushed |
 //! | [`target`] | where a LUN is reached, and what is sent to it |
 //! | [`lun`] | commands to a LUN across cuts and restarts of its array |
+//! | `known` | what is known of a LUN, and learning it anew |
 //! | `durable` | flushes, and what may still be promised of them |
 //! | `keep` | the keeper, who brings a lost session back |
 //! | [`learn`] | what a fresh session has to do before it is used |
@@ -32,6 +33,7 @@ mod fake;
 pub mod file;
 pub mod find;
 mod keep;
+mod known;
 pub mod learn;
 pub mod lun;
 pub mod mounted;
