@@ -48,7 +48,8 @@ impl Failure {
 /// A mistake in the command line: what was typed, what is wrong with it, where the usage stands.
 #[must_use]
 pub fn usage(command: &str, code: Code, typed: &str, wrong: impl Into<String>) -> CciError {
-    CciError::new(code).object(typed).cause(wrong).advice(format!("{command} -h lists the options"))
+    let advice = format!("{} -h lists the options", crate::call(command));
+    CciError::new(code).object(typed).cause(wrong).advice(advice)
 }
 
 /// Something that CCI has and this version has not.

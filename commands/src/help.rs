@@ -28,7 +28,7 @@ pub fn text(spec: &Spec, mode: Option<Mode>, instance: Instance) -> String {
         "Model  : RAID-Manager/{}\nVer&Rev: {}\nUsage  : {} [options]",
         platform(),
         version(),
-        spec.name
+        crate::call(spec.name)
     );
     if let Some(operands) = spec.operands {
         let _ = write!(text, " {}", operands.shown);

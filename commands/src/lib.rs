@@ -75,6 +75,15 @@ pub fn own() -> &'static [&'static Spec] {
     command::OWN
 }
 
+/// How the command of this name is called: `horcm NAME` where it has no link.
+#[must_use]
+pub fn call(name: &str) -> String {
+    match own().iter().any(|spec| spec.name == name) {
+        true => format!("horcm {name}"),
+        false => name.to_owned(),
+    }
+}
+
 /// The command of this name; a link may also end in `.exe`.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Spec> {

@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn every_option_of_every_command_is_documented_and_named_once() {
-        for spec in crate::all() {
+        for spec in crate::all().iter().chain(crate::own()) {
             let mut names = HashSet::new();
             for opt in spec.all_options() {
                 assert!(!opt.doc.is_empty(), "{} -{}", spec.name, opt.name);

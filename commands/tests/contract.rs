@@ -28,13 +28,14 @@ fn good_line(command: &str) -> Option<&'static str> {
 #[test]
 fn every_command_explains_itself_in_ccis_shape() {
     let place = Place::new();
-    for spec in commands::all() {
+    for spec in commands::all().iter().chain(commands::own()) {
+        let call = commands::call(spec.name);
         let ran = place.run(spec.name, "-h");
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{}", spec.name);
         let lines: Vec<_> = ran.stdout.lines().collect();
         assert!(lines[0].starts_with("Model  : RAID-Manager/"), "{}", spec.name);
         assert!(lines[1].starts_with("Ver&Rev: "), "{}", spec.name);
-        assert!(lines[2].starts_with(&format!("Usage  : {} [options]", spec.name)));
+        assert!(lines[2].starts_with(&format!("Usage  : {call} [options]")));
         for opt in spec.all_options().filter(|opt| opt.listed) {
             assert!(ran.stdout.contains(&format!(" {}", opt.shown)), "{} {}", spec.name, opt.shown);
             assert!(ran.stdout.contains(opt.doc), "{} {}", spec.name, opt.doc);
@@ -45,12 +46,13 @@ fn every_command_explains_itself_in_ccis_shape() {
 #[test]
 fn every_command_refuses_an_unknown_option_by_name() {
     let place = Place::new();
-    for spec in commands::all() {
+    for spec in commands::all().iter().chain(commands::own()) {
+        let call = commands::call(spec.name);
         let ran = place.run(spec.name, "-bogus");
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(252), ""), "{}", spec.name);
         let expected = format!(
             "{0}: [EX_UNWOPT] Unknown option\nOBJECT : -bogus\nCAUSE : there is no such \
-             option\nACTION : {0} -h lists the options\n",
+             option\nACTION : {call} -h lists the options\n",
             spec.name
         );
         assert_eq!(ran.stderr, expected);

@@ -7,9 +7,12 @@ use std::{
     process::Command,
 };
 
-use commands::table::{Opt, Spec};
+use commands::table::Opt;
 
-use crate::cargo::{Result, cargo, succeed, workspace};
+use crate::{
+    cargo::{Result, cargo, succeed, workspace},
+    completion, man,
+};
 
 /// Builds the tree in `target/dist` and a compressed archive beside it.
 pub fn run() -> Result {
@@ -35,17 +38,16 @@ pub fn run() -> Result {
     }
     for spec in commands::all() {
         for name in spec.names() {
-            write(&tree.join(format!("usr/share/man/man1/{name}.1")), &man_page(spec, name))?;
+            write(&tree.join(format!("usr/share/man/man1/{name}.1")), &man::page(spec, name))?;
         }
     }
     for spec in commands::own() {
         let page = tree.join(format!("usr/share/man/man1/horcm-{}.1", spec.name));
-        write(&page, &man_page(spec, spec.name))?;
+        write(&page, &man::page(spec, &commands::call(spec.name)))?;
     }
-    let completions = tree.join("usr/share");
-    write(&completions.join("bash-completion/completions/horcm"), &bash())?;
-    write(&completions.join("zsh/site-functions/_horcm"), &zsh())?;
-    write(&completions.join("fish/vendor_completions.d/horcm.fish"), &fish())?;
+    for (path, text) in completion::files() {
+        write(&tree.join("usr/share").join(path), &text)?;
+    }
     let mut archive = Command::new("tar");
     archive.current_dir(target.join("dist")).args(["-czf", &format!("{name}.tar.gz"), name]);
     succeed(archive)?;
@@ -85,82 +87,8 @@ fn said(path: &Path) -> impl Fn(std::io::Error) -> String {
     move |error| format!("{path}: {error}")
 }
 
-/// A page of section 1, through clap_mangen; its long options become CCI's single-dash words.
-fn man_page(spec: &Spec, name: &'static str) -> String {
-    let mut command = clap::Command::new(name)
-        .about(spec.about)
-        .version(env!("CARGO_PKG_VERSION"))
-        .disable_help_flag(true)
-        .disable_version_flag(true);
-    for opt in spec.all_options() {
-        let names: Vec<_> = opt.names().map(|n| format!("-{n}")).collect();
-        let mut help = format!("{}.", opt.doc);
-        if names.len() > 1 {
-            help += &format!(" Also spelt {}.", names[1..].join(", "));
-        }
-        let mut arg = clap::Arg::new(opt.name).long(opt.name).help(help);
-        arg = match value(opt) {
-            Some(value) => arg.value_name(value).num_args(1),
-            None => arg.action(clap::ArgAction::SetTrue),
-        };
-        command = command.arg(arg);
-    }
-    let mut page = Vec::new();
-    // Writing to memory does not fail.
-    drop(clap_mangen::Man::new(command).render(&mut page));
-    String::from_utf8_lossy(&page).replace("\\-\\-", "\\-")
-}
-
 /// What follows an option, as `-h` shows it behind the option's own name.
-fn value(opt: &Opt) -> Option<&'static str> {
+pub fn value(opt: &Opt) -> Option<&'static str> {
     let rest = opt.shown.split_once(' ').map(|(_, rest)| rest);
     rest.filter(|rest| !rest.starts_with("or "))
-}
-
-/// Quotes for a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-fn bash() -> String {
-    let mut text = String::from("# bash completion for the commands of RAID Manager\n");
-    for spec in commands::all() {
-        let words: Vec<_> =
-            spec.all_options().flat_map(Opt::names).map(|name| format!("-{name}")).collect();
-        let names: Vec<_> = spec.names().collect();
-        text += &format!("complete -W {} {}\n", quoted(&words.join(" ")), names.join(" "));
-    }
-    text
-}
-
-fn zsh() -> String {
-    let names: Vec<_> = commands::all().iter().flat_map(|spec| spec.names()).collect();
-    let mut text = format!("#compdef {}\ncase $service in\n", names.join(" "));
-    for spec in commands::all() {
-        let names: Vec<_> = spec.names().collect();
-        text += &format!("{})\n  _arguments", names.join("|"));
-        for opt in spec.all_options() {
-            let doc = opt.doc.replace('[', "(").replace(']', ")").replace(':', " ");
-            for name in opt.names() {
-                text += &format!(" \\\n    {}", quoted(&format!("-{name}[{doc}]")));
-            }
-        }
-        text += "\n  ;;\n";
-    }
-    text + "esac\n"
-}
-
-fn fish() -> String {
-    let mut text = String::from("# fish completion for the commands of RAID Manager\n");
-    for spec in commands::all() {
-        for command in spec.names() {
-            for opt in spec.all_options() {
-                for name in opt.names() {
-                    let doc = quoted(opt.doc);
-                    text += &format!("complete -c {command} -o {name} -d {doc}\n");
-                }
-            }
-        }
-    }
-    text
 }

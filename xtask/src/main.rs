@@ -7,15 +7,18 @@
 //! | `check` | everything that must pass: builds, tests, doctests, the demo |
 //! | `conformance` | libiscsi's suite against our target and tgt's |
 //! | `dist` | a tree to copy to `/`, with links, man pages and completions |
+//! | `man`, `completion` | man pages and completions, made of the option tables |
 //! | `torture` | crash points, for as long as is wished |
 //! | `tools` | programs of others: found, or installed, or named |
 //! | `cargo` | calling cargo |
 
 mod cargo;
 mod check;
+mod completion;
 mod conformance;
 mod demo;
 mod dist;
+mod man;
 mod tools;
 mod torture;
 
