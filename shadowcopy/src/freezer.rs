@@ -12,22 +12,27 @@ pub trait Freezer {
     /// What the operating system says; nothing has to be undone.
     fn arm(&mut self, limits: Limits) -> Result<(), Fault>;
 
-    /// Writers are about to be frozen: the guard's timer for them begins.
+    /// Writes the file systems out for a first time, so that little is left when they freeze. Then
+    /// writers are about to be frozen: the guard's timer for them begins.
     ///
     /// # Errors
     /// That the guard is gone.
     fn writers_freeze(&mut self) -> Result<(), Fault>;
 
-    /// Writes the file systems out and freezes them, those mounted last first.
+    /// Writes the file systems out, then freezes them, those mounted last first. Their limit begins
+    /// with the first that freezes; gives up when `within` has passed before.
     ///
     /// # Errors
-    /// The mount point that could not be frozen; those before it are frozen until [`Self::thaw`].
-    fn freeze(&mut self) -> Result<(), Fault>;
+    /// The mount point that could not be frozen. One that is [`FaultKind::NotFreezable`] is passed
+    /// over: all others are frozen when that is returned. With any other fault those before it may
+    /// be. [`Self::thaw`] is called in any case.
+    fn freeze(&mut self, within: Duration) -> Result<(), Fault>;
 
     /// Thaws all that were frozen, in reverse order; none is fine.
     ///
     /// # Errors
-    /// That the guard thawed them before (writes were not held), or that one does not thaw.
+    /// [`FaultKind::Timeout`]: all are thawed, but the limit has passed or somebody else thawed one
+    /// before, so writes were not held. Anything else: one does not thaw, or the guard is gone.
     fn thaw(&mut self) -> Result<Held, Fault>;
 
     /// Writers have thawed: the guard's timer for them ends.
@@ -36,7 +41,8 @@ pub trait Freezer {
     /// That the guard is gone, or the limit has passed.
     fn writers_thaw(&mut self) -> Result<(), Fault>;
 
-    /// The backup is over, and the catalogue says so: the guard ends, the journal goes.
+    /// The backup is over, and the catalogue says so: the guard ends, the journal goes. Without this
+    /// call the guard waits for the end of the process, and then undoes what is left.
     fn disarm(&mut self);
 }
 

@@ -12,13 +12,27 @@
 //! | [`writer`] | the seam to applications |
 //! | [`freezer`] | the seam to file systems |
 //! | [`copies`] | the seam to the provider |
+//! | [`ledger`] | the seam to the catalogue |
+//! | [`places`] | whether the files of a writer lie on the volumes of a set |
+//! | [`observer`] | who is told of the steps; option `--steps FD` |
+//! | [`coordinator`] | the steps, and what follows a failure |
+//! | [`crew`], [`copyist`], [`worker`] | writers and provider on threads of their own |
+//! | [`mountinfo`] | what is mounted where |
 //! | [`volume`] | a mounted volume and the LUN it is on |
 //! | [`catalogue`] | what is kept of every backup |
 
 pub mod catalogue;
+pub mod coordinator;
 pub mod copies;
+pub mod copyist;
+pub mod crew;
 pub mod freezer;
+pub mod ledger;
 pub mod limits;
+pub mod mountinfo;
+pub mod observer;
+pub mod places;
 pub mod step;
 pub mod volume;
+pub mod worker;
 pub mod writer;

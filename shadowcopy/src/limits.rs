@@ -11,7 +11,8 @@ pub struct Limits {
     /// From the first file system that freezes to the last that has thawed. At most
     /// [`Limits::MOST_FILE_SYSTEMS`].
     pub file_systems: Duration,
-    /// One call of a writer where nothing is frozen: describe, prepare, post.
+    /// One call of a writer where nothing is frozen (describe, prepare, post), or of the provider
+    /// (but for EndPrepareSnapshots, which has its own).
     pub writer_call: Duration,
 }
 

@@ -1,0 +1,51 @@
+//! What follows a failure, whatever step it was in.
+
+use super::{run::Run, trouble::Trouble};
+use crate::{catalogue::State, copies::Copies, copyist::Call, step::Step, writer::Outcome};
+
+impl<C: Copies + Send + 'static> Run<'_, C> {
+    /// Undoes what was begun: file systems, writers in reverse order, the provider, the catalogue.
+    /// Says whether nothing is left for the guard to undo.
+    pub(super) fn undo(&mut self, step: Step, trouble: &Trouble) -> bool {
+        let thawed = self.thaw_all();
+        self.crew.post(Outcome::Aborted, self.limits.writer_call);
+        let aborted = self.abort_copies();
+        self.findings.state = State::Aborted { step, cause: trouble.to_string() };
+        (self.findings.writers, self.findings.artifacts) = self.crew.findings();
+        let kept = self.around.ledger.abort(self.plan.id, &self.findings);
+        let clean = thawed && aborted && kept.is_ok() && !self.crew.hanging();
+        self.findings.notes.extend(kept.err().map(|cause| format!("the catalogue: {cause}")));
+        if clean && self.done.armed {
+            self.around.freezer.disarm();
+        }
+        clean
+    }
+
+    fn thaw_all(&mut self) -> bool {
+        let mut clean = true;
+        if self.done.file_systems
+            && let Err(fault) = self.around.freezer.thaw()
+        {
+            self.findings.notes.push(fault.to_string());
+            clean = fault.kind == crate::freezer::FaultKind::Timeout;
+        }
+        if let Some(window) = self.window.take() {
+            let clock = self.around.clock;
+            self.crew.thaw(|| window.to_thaw(clock.now()));
+            if !self.crew.hanging() {
+                // It is over, late or not; a guard that is gone has nothing to do any more.
+                let _ = self.around.freezer.writers_thaw();
+            }
+        }
+        clean
+    }
+
+    fn abort_copies(&mut self) -> bool {
+        if !self.done.copies {
+            return true;
+        }
+        let aborted = self.copyist.call(Call::Abort(self.plan.set), self.limits.writer_call);
+        self.findings.notes.extend(aborted.as_ref().err().map(ToString::to_string));
+        aborted.is_ok()
+    }
+}

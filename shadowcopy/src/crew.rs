@@ -1,0 +1,236 @@
+//! The writers of a backup, each on a thread of its own: asked in their order, thawed and ended in
+//! reverse.
+//!
+//! Describing and preparing go on at once in all of them, for nothing is frozen and nobody waits
+//! for anybody. Freezing is one after the other: a database may lie on what another one serves.
+
+use std::{io, time::Duration};
+
+use crate::{
+    catalogue::record::Participant,
+    worker::{Silence, Station, Worker},
+    writer::{Artifact, Begun, Fault, FaultKind, Metadata, Outcome, Writer},
+};
+
+/// What a writer's thread may need, TLS and all.
+const STACK: usize = 2 * 1024 * 1024;
+
+/// The writers.
+pub struct Crew {
+    members: Vec<Member>,
+}
+
+struct Member {
+    worker: Worker<Seat>,
+    metadata: Metadata,
+    /// What was asked of it so far.
+    asked: Asked,
+    fault: Option<Fault>,
+    artifacts: Vec<Artifact>,
+}
+
+/// How far a writer was asked to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Asked {
+    Describe,
+    Prepare,
+    Freeze,
+    Thaw,
+    Post,
+}
+
+/// A writer in its thread.
+struct Seat(Box<dyn Writer>);
+
+enum Call {
+    Describe,
+    Prepare(Begun),
+    Freeze,
+    Thaw,
+    Post(Outcome),
+}
+
+enum Said {
+    Done,
+    Metadata(Metadata),
+    Artifacts(Vec<Artifact>),
+}
+
+impl Station for Seat {
+    type Call = (Call, Duration);
+    type Answer = Result<Said, Fault>;
+
+    fn call(&mut self, (call, within): Self::Call) -> Self::Answer {
+        let writer = &mut self.0;
+        match call {
+            Call::Describe => writer.describe(within).map(Said::Metadata),
+            Call::Prepare(begun) => writer.prepare(&begun, within).map(|()| Said::Done),
+            Call::Freeze => writer.freeze(within).map(|()| Said::Done),
+            Call::Thaw => writer.thaw(within).map(|()| Said::Done),
+            Call::Post(outcome) => writer.post(outcome, within).map(Said::Artifacts),
+        }
+    }
+}
+
+impl Crew {
+    /// Gives every writer its thread.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn new(writers: Vec<Box<dyn Writer>>) -> io::Result<Self> {
+        let member = |(number, writer): (usize, Box<dyn Writer>)| {
+            Ok(Member {
+                worker: Worker::new("writer", STACK, Seat(writer))?,
+                metadata: Metadata {
+                    name: format!("writer {}", number + 1),
+                    version: String::new(),
+                    limit: None,
+                    paths: Vec::new(),
+                },
+                asked: Asked::Describe,
+                fault: None,
+                artifacts: Vec::new(),
+            })
+        };
+        let members = writers.into_iter().enumerate().map(member).collect::<io::Result<_>>()?;
+        Ok(Self { members })
+    }
+
+    /// Has all describe themselves.
+    pub fn describe(&mut self, within: Duration) {
+        for member in &self.members {
+            member.worker.ask((Call::Describe, asked_time(within)));
+        }
+        for member in &mut self.members {
+            if let Some(Said::Metadata(metadata)) = member.answer(within, "describe itself") {
+                member.metadata = metadata;
+            }
+        }
+    }
+
+    /// Has those that are there prepare.
+    pub fn prepare(&mut self, backup: &Begun, within: Duration) {
+        for member in self.members.iter_mut().filter(|member| member.fault.is_none()) {
+            member.asked = Asked::Prepare;
+            member.worker.ask((Call::Prepare(backup.clone()), asked_time(within)));
+        }
+        for member in self.members.iter_mut().filter(|member| member.asked == Asked::Prepare) {
+            member.answer(within, "prepare");
+        }
+    }
+
+    /// Has those that prepared freeze, in their order, until one fails where `all` of them must
+    /// freeze. `left` says how much time there is.
+    pub fn freeze(&mut self, all: bool, left: impl Fn() -> Duration) {
+        for member in &mut self.members {
+            if member.fault.is_none() && member.asked == Asked::Prepare {
+                let left = left();
+                if left.is_zero() {
+                    let cause = "those before it took all the time that there was";
+                    member.fault = Some(Fault::new(FaultKind::Timeout, cause));
+                } else {
+                    member.asked = Asked::Freeze;
+                    member.ask(Call::Freeze, left, "freeze");
+                }
+            }
+            if all && member.fault.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Has those that were asked to freeze thaw, in reverse order, whether they froze or not.
+    /// `left` says how much time there is for all of them.
+    pub fn thaw(&mut self, left: impl Fn() -> Duration) {
+        let frozen = |member: &&mut Member| member.asked == Asked::Freeze;
+        let mut waiting = self.members.iter_mut().filter(frozen).count();
+        for member in self.members.iter_mut().rev().filter(frozen) {
+            // One that hangs must not take the time of those behind it.
+            let share = left() / u32::try_from(waiting).unwrap_or(u32::MAX).max(1);
+            waiting = waiting.saturating_sub(1);
+            member.asked = Asked::Thaw;
+            member.ask(Call::Thaw, share, "thaw");
+        }
+    }
+
+    /// Ends the backup of those that were asked to prepare, in reverse order.
+    pub fn post(&mut self, outcome: Outcome, within: Duration) {
+        let begun = |member: &&mut Member| matches!(member.asked, Asked::Prepare | Asked::Thaw);
+        for member in self.members.iter_mut().rev().filter(begun) {
+            member.asked = Asked::Post;
+            if let Some(Said::Artifacts(artifacts)) =
+                member.ask(Call::Post(outcome), within, "end its backup")
+            {
+                member.artifacts = artifacts;
+            }
+        }
+    }
+
+    /// What those that described themselves said.
+    pub fn metadata(&self) -> impl Iterator<Item = &Metadata> {
+        self.members.iter().filter(|member| member.fault.is_none()).map(|member| &member.metadata)
+    }
+
+    /// The first writer that failed, and why.
+    #[must_use]
+    pub fn fault(&self) -> Option<(&str, &Fault)> {
+        self.members.iter().find_map(|member| {
+            member.fault.as_ref().map(|fault| (member.metadata.name.as_str(), fault))
+        })
+    }
+
+    /// Whether one that was asked to freeze has not answered: its application may still be frozen.
+    #[must_use]
+    pub fn hanging(&self) -> bool {
+        let gone = |member: &Member| !member.worker.idle();
+        self.members.iter().any(|member| member.asked >= Asked::Freeze && gone(member))
+    }
+
+    /// What the catalogue keeps of them, and what they handed over.
+    #[must_use]
+    pub fn findings(&self) -> (Vec<Participant>, Vec<(usize, Artifact)>) {
+        let writers = self.members.iter().map(|member| Participant {
+            metadata: member.metadata.clone(),
+            fault: member.fault.as_ref().map(ToString::to_string),
+            artifacts: member.artifacts.iter().map(|artifact| artifact.name.clone()).collect(),
+        });
+        let artifacts = self.members.iter().enumerate().flat_map(|(number, member)| {
+            member.artifacts.iter().map(move |artifact| (number, artifact.clone()))
+        });
+        (writers.collect(), artifacts.collect())
+    }
+}
+
+impl Member {
+    fn ask(&mut self, call: Call, within: Duration, what: &str) -> Option<Said> {
+        if !self.worker.idle() {
+            return None;
+        }
+        self.worker.ask((call, asked_time(within)));
+        self.answer(within, what)
+    }
+
+    /// Notes the first thing that goes wrong.
+    fn answer(&mut self, within: Duration, what: &str) -> Option<Said> {
+        let fault = match self.worker.wait(within) {
+            Ok(Ok(said)) => return Some(said),
+            Ok(Err(fault)) => fault,
+            Err(Silence::Timeout) => Fault::new(
+                FaultKind::Timeout,
+                format!("it did not {what} within {} ms", within.as_millis()),
+            )
+            .action("see why it hangs; it is not asked again in this backup"),
+            Err(Silence::Gone) => {
+                Fault::new(FaultKind::NonRetryable, format!("it died when asked to {what}"))
+            }
+        };
+        self.fault.get_or_insert(fault);
+        None
+    }
+}
+
+/// A writer is told a little less than it has: what it says of its own limit is better than what
+/// can be said of one that did not answer.
+fn asked_time(within: Duration) -> Duration {
+    within - within / 8
+}
