@@ -11,6 +11,7 @@
 //! | [`limits`] | how long writers and file systems may be frozen; times with a unit |
 //! | [`writer`] | the seam to applications |
 //! | [`freezer`] | the seam to file systems |
+//! | [`freeze`] | FIFREEZE, the guard process, the journal, the recovery |
 //! | [`copies`] | the seam to the provider |
 //! | [`ledger`] | the seam to the catalogue |
 //! | [`places`] | whether the files of a writer lie on the volumes of a set |
@@ -26,6 +27,7 @@ pub mod coordinator;
 pub mod copies;
 pub mod copyist;
 pub mod crew;
+pub mod freeze;
 pub mod freezer;
 pub mod ledger;
 pub mod limits;

@@ -1,0 +1,90 @@
+//! What is said on the socket between coordinator and guard, a message a packet.
+//!
+//! An order is 13 bytes: what (1), its number (4, little-endian), a time since the boot in
+//! nanoseconds or 0 (8). The guard answers with the number once it has heard the order. The first
+//! message is one byte with the descriptors: the coordinator's pidfd, the journal, a mount point of
+//! each file system; it is answered with number 0 when the guard is ready.
+
+use std::time::Duration;
+
+/// Length of an order.
+pub const ORDER: usize = 13;
+/// What the guard needs beside the file systems: the coordinator's pidfd and the journal.
+pub const OTHERS: usize = 2;
+/// VSS: volumes of a set.
+pub const MOST: usize = 64;
+/// Answer: the guard is ready.
+pub const READY: u32 = 0;
+
+/// What the coordinator says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Writers are about to freeze; when their limit passes.
+    WritersFreeze(Duration),
+    /// File systems are about to freeze; when their limit passes.
+    FileSystemsFreeze(Duration),
+    /// No file system is frozen, and none is being frozen.
+    FileSystemsThawed,
+    /// No writer is frozen.
+    WritersThawed,
+    /// The backup is over: end.
+    Over,
+}
+
+/// An order on the wire.
+#[must_use]
+pub fn encode(order: Order, number: u32) -> [u8; ORDER] {
+    let (what, time) = match order {
+        Order::WritersFreeze(time) => (1, time),
+        Order::FileSystemsFreeze(time) => (2, time),
+        Order::FileSystemsThawed => (3, Duration::ZERO),
+        Order::WritersThawed => (4, Duration::ZERO),
+        Order::Over => (5, Duration::ZERO),
+    };
+    let mut bytes = [0; ORDER];
+    bytes[0] = what;
+    bytes[1..5].copy_from_slice(&number.to_le_bytes());
+    let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    bytes[5..].copy_from_slice(&nanoseconds.to_le_bytes());
+    bytes
+}
+
+/// The order and its number; `None` for anything else.
+#[must_use]
+pub fn decode(bytes: &[u8]) -> Option<(Order, u32)> {
+    let (what, rest) = bytes.split_first()?;
+    let (number, rest) = rest.split_first_chunk::<4>()?;
+    let time = Duration::from_nanos(u64::from_le_bytes(rest.try_into().ok()?));
+    let order = match what {
+        1 => Order::WritersFreeze(time),
+        2 => Order::FileSystemsFreeze(time),
+        3 => Order::FileSystemsThawed,
+        4 => Order::WritersThawed,
+        5 => Order::Over,
+        _ => return None,
+    };
+    Some((order, u32::from_le_bytes(*number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_read_as_it_was_written() {
+        let time = Duration::new(123_456, 789);
+        for order in [
+            Order::WritersFreeze(time),
+            Order::FileSystemsFreeze(time),
+            Order::FileSystemsThawed,
+            Order::WritersThawed,
+            Order::Over,
+        ] {
+            let bytes = encode(order, 7);
+            assert_eq!(decode(&bytes), Some((order, 7)));
+            assert_eq!(decode(&bytes[..ORDER - 1]), None);
+        }
+        assert_eq!(decode(&[9; ORDER]), None);
+        assert_eq!(decode(&[]), None);
+    }
+}
