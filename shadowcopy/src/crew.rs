@@ -25,6 +25,8 @@ struct Member {
     metadata: Metadata,
     /// What was asked of it so far.
     asked: Asked,
+    /// It was asked to freeze, and has not answered that it thawed or could not.
+    frozen: bool,
     fault: Option<Fault>,
     artifacts: Vec<Artifact>,
 }
@@ -88,6 +90,7 @@ impl Crew {
                     paths: Vec::new(),
                 },
                 asked: Asked::Describe,
+                frozen: false,
                 fault: None,
                 artifacts: Vec::new(),
             })
@@ -126,10 +129,11 @@ impl Crew {
             if member.fault.is_none() && member.asked == Asked::Prepare {
                 let left = left();
                 if left.is_zero() {
-                    let cause = "those before it took all the time that there was";
+                    let cause = "the limit for freezing writers had passed before its turn";
                     member.fault = Some(Fault::new(FaultKind::Timeout, cause));
                 } else {
                     member.asked = Asked::Freeze;
+                    member.frozen = true;
                     member.ask(Call::Freeze, left, "freeze");
                 }
             }
@@ -150,6 +154,7 @@ impl Crew {
             waiting = waiting.saturating_sub(1);
             member.asked = Asked::Thaw;
             member.ask(Call::Thaw, share, "thaw");
+            member.frozen = !member.worker.idle();
         }
     }
 
@@ -179,11 +184,10 @@ impl Crew {
         })
     }
 
-    /// Whether one that was asked to freeze has not answered: its application may still be frozen.
+    /// Whether one that was asked to freeze or thaw does not answer: its application may be frozen.
     #[must_use]
     pub fn hanging(&self) -> bool {
-        let gone = |member: &Member| !member.worker.idle();
-        self.members.iter().any(|member| member.asked >= Asked::Freeze && gone(member))
+        self.members.iter().any(|member| member.frozen)
     }
 
     /// What the catalogue keeps of them, and what they handed over.

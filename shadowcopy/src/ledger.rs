@@ -17,7 +17,8 @@ pub trait Ledger {
     /// What the storage says; the backup counts as failed then.
     fn finish(&mut self, id: BackupId, findings: &Findings) -> Result<(), String>;
 
-    /// There is none: [`State::Aborted`]. Doing it twice is fine.
+    /// There is none: [`State::Aborted`]. The recovery may say so again, knowing less: a backup that
+    /// is not running any more stays as it is.
     ///
     /// # Errors
     /// What the storage says.

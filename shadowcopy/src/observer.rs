@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
 };
 
 use rustix::{
@@ -63,6 +63,27 @@ pub struct StepsTo {
 }
 
 impl StepsTo {
+    /// Tells a descriptor that this process inherited, by its number; programs started do not
+    /// inherit it from now on, standard output and error excepted.
+    ///
+    /// # Errors
+    /// One that is not open, or neither a pipe nor a socket.
+    pub fn inherited(number: RawFd) -> io::Result<Self> {
+        if number < 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a descriptor is not negative",
+            ));
+        }
+        // SAFETY: it is not used after this call, and one that is not open is refused with EBADF.
+        let inherited = unsafe { BorrowedFd::borrow_raw(number) };
+        let own = inherited.try_clone_to_owned()?;
+        if number > 2 {
+            fcntl_setfd(inherited, FdFlags::CLOEXEC)?;
+        }
+        Self::new(own)
+    }
+
     /// Tells this descriptor. It does not block from now on, and programs started do not inherit it.
     ///
     /// # Errors

@@ -8,6 +8,8 @@
 //! | `trouble` | why a step failed |
 
 mod run;
+#[cfg(test)]
+mod tests;
 mod trouble;
 mod undo;
 mod window;

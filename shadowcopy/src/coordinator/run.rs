@@ -57,8 +57,12 @@ pub fn run<'a, C: Copies + Send + 'static>(
     };
     let unfinished = match run.forward() {
         Ok(()) => {
-            run.around.freezer.disarm();
-            false
+            // A writer that hangs, and was passed over, is still the guard's.
+            let hanging = run.crew.hanging();
+            if !hanging {
+                run.around.freezer.disarm();
+            }
+            hanging
         }
         Err((step, trouble)) => !run.undo(step, &trouble),
     };
@@ -153,10 +157,15 @@ impl<C: Copies + Send + 'static> Run<'_, C> {
     }
 
     fn copies(&mut self, call: Call, within: Duration) -> Stepped {
-        if within.is_zero() {
-            return Err(Trouble::Late("writers were frozen too long", self.limits.writers));
-        }
+        self.in_time(within)?;
         Ok(self.copyist.call(call, within)?)
+    }
+
+    fn in_time(&self, left: Duration) -> Stepped {
+        match left.is_zero() {
+            true => Err(Trouble::Late("writers were frozen too long", self.limits.writers)),
+            false => Ok(()),
+        }
     }
 
     fn describe(&mut self) -> Stepped {
@@ -207,8 +216,10 @@ impl<C: Copies + Send + 'static> Run<'_, C> {
     }
 
     fn freeze_file_systems(&mut self) -> Stepped {
+        let left = self.to_hold();
+        self.in_time(left)?;
         self.done.file_systems = true;
-        match self.around.freezer.freeze(self.to_hold()) {
+        match self.around.freezer.freeze(left) {
             Err(fault)
                 if fault.kind == FaultKind::NotFreezable
                     && self.plan.policy == Policy::CrashConsistent =>

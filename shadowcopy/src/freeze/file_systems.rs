@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -10,13 +10,12 @@ use std::{
 use provider::guid::SetId;
 use rustix::{
     fs::fstat,
-    io::Errno,
     mm::{MlockAllFlags, mlockall, munlockall},
 };
 
 use super::{
-    guard::{link::Link, wire::Order},
-    hand::{Ask, Hand},
+    armed::{Armed, Thawed, failed},
+    guard::wire::Order,
     ioctl::open_mount,
     journal::{self, Record},
     order::{self, FileSystem},
@@ -27,11 +26,7 @@ use crate::{
     freezer::{Fault, FaultKind, Freezer, Held},
     limits::Limits,
     mountinfo::Mounts,
-    worker::Worker,
 };
-
-/// A guard that was stopped or is dead is found out within this part of the file systems' limit.
-const PATIENCE: u32 = 4;
 
 /// The file systems of a set, frozen by ioctl, with a journal and a guard.
 pub struct FileSystems {
@@ -40,47 +35,6 @@ pub struct FileSystems {
     backup: BackupId,
     mounts: Vec<PathBuf>,
     armed: Option<Armed>,
-}
-
-struct Armed {
-    limits: Limits,
-    journal: journal::Held,
-    guard: Link,
-    /// In the order in which they freeze.
-    members: Vec<Member>,
-    /// When the first began to freeze.
-    frozen: Option<Duration>,
-    /// Whether the guard's timer for file systems runs.
-    timed: bool,
-    /// When the limits pass.
-    file_systems: Duration,
-    writers: Duration,
-}
-
-struct Member {
-    mount: PathBuf,
-    worker: Worker<Hand>,
-    state: State,
-    /// Made beforehand, for nothing is made while something is frozen.
-    not_freezable: Option<Fault>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Thawed,
-    Frozen,
-    /// Its FIFREEZE or FITHAW hangs: left to its thread, and to the guard.
-    Hanging,
-}
-
-/// What became of a thaw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Thawed {
-    Held,
-    /// This one had been thawed by somebody else.
-    Before(usize),
-    /// This one does not thaw.
-    Not(usize, Option<Errno>),
 }
 
 impl FileSystems {
@@ -112,7 +66,7 @@ impl FileSystems {
             opened.push(file_system);
         }
         let journal = self.journal(&run, &found)?;
-        let armed = Self::start(limits, &run, journal, found, opened);
+        let armed = Armed::start(limits, &run, journal, found.into_iter().zip(opened).collect());
         armed.map_err(|(journal, error)| {
             let _ = journal.remove();
             failed(None, error.to_string())
@@ -169,51 +123,6 @@ impl FileSystems {
         Ok(held)
     }
 
-    fn start(
-        limits: Limits,
-        run: &Path,
-        journal: journal::Held,
-        found: Vec<FileSystem>,
-        opened: Vec<OwnedFd>,
-    ) -> Result<Armed, (journal::Held, io::Error)> {
-        let mounts: Vec<_> = opened.iter().map(AsFd::as_fd).collect();
-        let patience = limits.file_systems / PATIENCE;
-        let guard = match Link::start(run, journal.as_fd(), &mounts, patience) {
-            Ok(guard) => guard,
-            Err(error) => return Err((journal, error)),
-        };
-        let members = found.into_iter().zip(opened).map(|(known, file_system)| {
-            let cause = "this kind of file system cannot be frozen; the policy crash-consistent \
-                         copies it all the same"
-                .to_owned();
-            let fault =
-                Fault { mount: Some(known.mount.clone()), kind: FaultKind::NotFreezable, cause };
-            let worker = Hand::new(file_system)?;
-            Ok(Member {
-                mount: known.mount,
-                worker,
-                state: State::Thawed,
-                not_freezable: Some(fault),
-            })
-        });
-        match members.collect() {
-            Ok(members) => Ok(Armed {
-                limits,
-                journal,
-                guard,
-                members,
-                frozen: None,
-                timed: false,
-                file_systems: Duration::ZERO,
-                writers: Duration::ZERO,
-            }),
-            Err(error) => {
-                guard.end();
-                Err((journal, error))
-            }
-        }
-    }
-
     fn armed(&mut self) -> Result<&mut Armed, Fault> {
         self.armed.as_mut().ok_or_else(|| failed(None, "the guard has not been started"))
     }
@@ -259,7 +168,7 @@ impl Freezer for FileSystems {
             Thawed::Held if held > limit => (None, FaultKind::Timeout, late()),
             Thawed::Held => return settled.map(|()| Held(held)),
         };
-        Err(Fault { mount: member.map(|number| armed.members[number].mount.clone()), kind, cause })
+        Err(Fault { mount: member.map(|number| armed.mount(number)), kind, cause })
     }
 
     fn writers_thaw(&mut self) -> Result<(), Fault> {
@@ -281,119 +190,4 @@ impl Freezer for FileSystems {
         let _ = armed.journal.remove();
         armed.guard.end();
     }
-}
-
-impl Armed {
-    fn tell(&mut self, order: Order) -> Result<(), Fault> {
-        self.guard.tell(order).map_err(|_| failed(None, "the guard process does not answer"))
-    }
-
-    /// Writes all out at once.
-    fn sync(&mut self, within: Duration) -> Result<(), Fault> {
-        let end = now().saturating_add(within);
-        self.members.iter().for_each(|member| member.worker.ask(Ask::Sync));
-        for member in &self.members {
-            match member.worker.wait(end.saturating_sub(now())) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    return Err(failed(Some(&member.mount), io::Error::from(error).to_string()));
-                }
-                Err(_) => {
-                    let cause = format!("it was not written out within {} ms", within.as_millis());
-                    let mount = Some(member.mount.clone());
-                    return Err(Fault { mount, kind: FaultKind::Timeout, cause });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn freeze(&mut self, within: Duration) -> Result<(), Fault> {
-        let end = now() + within;
-        self.sync(within)?;
-        self.file_systems = end.min(now() + self.limits.file_systems);
-        self.timed = true;
-        self.tell(Order::FileSystemsFreeze(self.file_systems))?;
-        self.frozen = Some(now());
-        let mut passed_over = None;
-        for number in 0..self.members.len() {
-            let member = &mut self.members[number];
-            let left = self.file_systems.saturating_sub(now());
-            if left.is_zero() {
-                return Err(self.give_up(number, FaultKind::Timeout, None));
-            }
-            match member.worker.call(Ask::Freeze, left) {
-                Ok(Ok(())) => member.state = State::Frozen,
-                Ok(Err(Errno::OPNOTSUPP | Errno::NOTTY | Errno::NOSYS)) => {
-                    passed_over = passed_over.or_else(|| member.not_freezable.take());
-                }
-                Ok(Err(error)) => {
-                    let busy = error == Errno::BUSY;
-                    let kind = if busy { FaultKind::Busy } else { FaultKind::Failed };
-                    return Err(self.give_up(number, kind, Some(error)));
-                }
-                Err(_) => {
-                    member.state = State::Hanging;
-                    return Err(self.give_up(number, FaultKind::Timeout, None));
-                }
-            }
-        }
-        passed_over.map_or(Ok(()), Err)
-    }
-
-    /// Thaws what is frozen, and only then says why.
-    fn give_up(&mut self, number: usize, kind: FaultKind, error: Option<Errno>) -> Fault {
-        self.thaw();
-        let cause = match kind {
-            FaultKind::Busy => "somebody else holds it frozen; thaw it with fsfreeze -u".to_owned(),
-            _ => error.map_or_else(
-                || format!("it did not freeze within {} ms", self.limits.file_systems.as_millis()),
-                |error| io::Error::from(error).to_string(),
-            ),
-        };
-        Fault { mount: Some(self.members[number].mount.clone()), kind, cause }
-    }
-
-    /// Thaws what is frozen, in reverse order.
-    fn thaw(&mut self) -> Thawed {
-        let end = self.file_systems.max(now() + self.limits.file_systems / PATIENCE);
-        let mut result = Thawed::Held;
-        for (number, member) in self.members.iter_mut().enumerate().rev() {
-            if member.state != State::Frozen {
-                continue;
-            }
-            match member.worker.call(Ask::Thaw, end.saturating_sub(now())) {
-                Ok(Ok(())) => member.state = State::Thawed,
-                Ok(Err(Errno::INVAL)) => {
-                    member.state = State::Thawed;
-                    if result == Thawed::Held {
-                        result = Thawed::Before(number);
-                    }
-                }
-                Ok(Err(error)) => result = Thawed::Not(number, Some(error)),
-                Err(_) => {
-                    member.state = State::Hanging;
-                    result = Thawed::Not(number, None);
-                }
-            }
-        }
-        result
-    }
-
-    /// Tells the guard that nothing is frozen any more, where that is so. It is told once.
-    fn settle(&mut self) -> Result<(), Fault> {
-        let left = self.members.iter().find(|member| member.state != State::Thawed);
-        if let Some(member) = left {
-            let cause = "it hangs in freezing or thawing; the guard thaws it as soon as it can";
-            return Err(failed(Some(&member.mount), cause));
-        }
-        match std::mem::take(&mut self.timed) {
-            true => self.tell(Order::FileSystemsThawed),
-            false => Ok(()),
-        }
-    }
-}
-
-fn failed(mount: Option<&Path>, cause: impl Into<String>) -> Fault {
-    Fault { mount: mount.map(Path::to_owned), kind: FaultKind::Failed, cause: cause.into() }
 }

@@ -93,7 +93,7 @@ pub struct Found {
     pub left: Vec<(Held, Record)>,
     /// Those of backups under way.
     pub held: Vec<Record>,
-    /// What could not be read and was set aside.
+    /// What cannot be read, though nobody holds it; see [`set_aside`].
     pub damaged: Vec<PathBuf>,
 }
 
@@ -134,15 +134,21 @@ pub fn find(run: &Path) -> io::Result<Found> {
             _ if fstat(&file)?.st_nlink == 0 => {}
             (Some(record), true) => found.left.push((Held { path, file }, record)),
             (Some(record), false) if kind.is_none() => found.held.push(record),
-            (None, true) => {
-                let aside = path.with_extension(DAMAGED);
-                fs::rename(&path, &aside)?;
-                found.damaged.push(aside);
-            }
+            (None, true) => found.damaged.push(path),
             (_, false) => {}
         }
     }
     Ok(found)
+}
+
+/// Gives a damaged journal another name, which it has from then on: it is told of once.
+///
+/// # Errors
+/// What the file system says.
+pub fn set_aside(journal: &Path) -> io::Result<PathBuf> {
+    let aside = journal.with_extension(DAMAGED);
+    fs::rename(journal, &aside)?;
+    Ok(aside)
 }
 
 fn read(bytes: &[u8]) -> Option<Record> {
@@ -216,7 +222,9 @@ mod tests {
             assert_eq!(read(&bytes), None, "flipped at {at}");
         }
         fs::write(&path, &whole[1..]).unwrap();
-        assert_eq!(find(dir.path()).unwrap().damaged, [path.with_extension(DAMAGED)]);
+        let damaged = find(dir.path()).unwrap().damaged;
+        assert_eq!(damaged, [path]);
+        assert!(set_aside(&damaged[0]).unwrap().is_file());
         assert!(find(dir.path()).unwrap().damaged.is_empty());
     }
 }

@@ -44,7 +44,7 @@ pub struct Recovered {
     pub backups: Vec<(Record, Vec<String>)>,
     /// Of them: what is to be known, though nothing is left to do.
     pub notes: Vec<String>,
-    /// Journals that could not be read. What they named may be frozen.
+    /// Journals that could not be read, as they are called now. What they named may be frozen.
     pub damaged: Vec<PathBuf>,
 }
 
@@ -62,7 +62,9 @@ pub fn recover(
     aftermath: &mut dyn Aftermath,
 ) -> io::Result<Recovered> {
     let found = journal::find(run)?;
-    let mut recovered = Recovered { damaged: found.damaged, ..Recovered::default() };
+    let damaged = found.damaged.iter().map(|path| journal::set_aside(path));
+    let mut recovered =
+        Recovered { damaged: damaged.collect::<io::Result<_>>()?, ..Recovered::default() };
     if found.left.is_empty() {
         return Ok(recovered);
     }

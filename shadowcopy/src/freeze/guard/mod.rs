@@ -7,14 +7,14 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`machine`] | what it does when: a table without I/O |
-//! | [`wire`] | what is said on the socket |
-//! | [`link`] | the coordinator's end of it |
-//! | [`watch`] | the process |
+//! | `machine` | what it does when: a table without I/O |
+//! | `wire` | what is said on the socket |
+//! | `link` | the coordinator's end of it |
+//! | `watch` | the process |
 
-pub mod link;
-pub mod machine;
-pub mod watch;
-pub mod wire;
+pub(super) mod link;
+mod machine;
+mod watch;
+pub(super) mod wire;
 
 pub use watch::{Watch, called};

@@ -1,0 +1,297 @@
+//! Nothing stays frozen: real file systems, real processes, killed, stopped and hanging at every
+//! step, seen from outside. Needs root and loop devices; without them these tests fail.
+
+mod freezing;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use freezing::{Bench, GRACE, Mounted, Running, lanes};
+use rustix::process::Signal;
+use shadowcopy::step::Step;
+
+/// Long enough to freeze on a busy disk, and short enough to wait for.
+const FILE_SYSTEMS: Duration = Duration::from_millis(500);
+const WRITERS: Duration = Duration::from_millis(2000);
+const SHORT: [&str; 4] = ["--file-systems", "500ms", "--writers", "2s"];
+const STEPS: u32 = Step::ALL.len() as u32;
+
+/// A backup with these options that waits at the beginning of a step.
+fn paused(bench: &Bench, step: u32, options: &[&str]) -> Running {
+    let step = Step::ALL[step as usize].name();
+    let mut running = bench.backup(&[&["--pause", step], options].concat());
+    assert!(running.until(&format!("{step} begins")), "{:?}", bench.told());
+    running
+}
+
+/// The coordinator is gone: what its guard has to do, it does at once.
+fn the_guard_undoes_it(bench: &Bench, mut running: Running) {
+    let since = Instant::now();
+    let guard = running.guard();
+    running.harm(Signal::KILL);
+    bench.writable(since, GRACE);
+    running.end(GRACE);
+    if let Some(guard) = guard {
+        guard.ended(GRACE);
+    }
+    bench.settled();
+}
+
+#[test]
+fn a_backup_succeeds_and_says_for_how_long_it_held_writes() {
+    let bench = Bench::new();
+    bench.next();
+    let told = bench.told();
+    let held = told.last().unwrap().strip_prefix("finished, held ").unwrap();
+    let held: u64 = held.strip_suffix(" us").unwrap().parse().unwrap();
+    assert!((1..10_000_000).contains(&held), "{held}");
+    bench.writable(Instant::now(), GRACE);
+}
+
+#[test]
+fn file_systems_are_frozen_when_the_copies_are_made_and_not_after() {
+    let bench = Bench::new();
+    let mut running = paused(&bench, Step::Commit as u32, &[]);
+    assert!(bench.mounts.iter().all(|mounted| !mounted.writable(Duration::from_millis(50))));
+    running.go_on();
+    assert!(running.end(GRACE).success(), "{:?}", bench.told());
+    bench.writable(Instant::now(), GRACE);
+    let mut running = paused(&bench, Step::PostCommit as u32, &[]);
+    bench.writable(Instant::now(), GRACE);
+    running.go_on();
+    assert!(running.end(GRACE).success());
+    bench.settled();
+}
+
+#[test]
+fn a_coordinator_killed_at_any_step_leaves_nothing_frozen() {
+    lanes(STEPS, |bench, step| {
+        the_guard_undoes_it(bench, paused(bench, step, &[]));
+        if step > 0 {
+            bench.aborted();
+        }
+        bench.next();
+    });
+}
+
+#[test]
+fn a_coordinator_stopped_at_any_step_leaves_nothing_frozen() {
+    lanes(STEPS, |bench, step| {
+        let running = paused(bench, step, &SHORT);
+        let since = Instant::now();
+        running.harm(Signal::STOP);
+        bench.writable(since, FILE_SYSTEMS + GRACE);
+        stopped(bench, running, since);
+        bench.next();
+    });
+}
+
+/// One that was stopped while writers were frozen is killed at their limit; another one is killed
+/// by hand.
+fn stopped(bench: &Bench, mut running: Running, since: Instant) {
+    let told = bench.told();
+    let frozen = told.iter().any(|line| line == "first freeze");
+    let thawed = told.iter().any(|line| line == "first thaw");
+    let guard = running.guard();
+    if !frozen || thawed {
+        running.harm(Signal::KILL);
+    }
+    running.end((since + WRITERS + GRACE).saturating_duration_since(Instant::now()));
+    if let Some(guard) = guard {
+        guard.ended(GRACE);
+    }
+    bench.settled();
+}
+
+#[test]
+fn a_guard_killed_at_any_step_leaves_nothing_frozen() {
+    lanes(STEPS - 1, |bench, step| {
+        let mut running = paused(bench, step + 1, &[]);
+        running.guard().unwrap().harm(Signal::KILL);
+        running.go_on();
+        let status = running.end(GRACE);
+        bench.writable(Instant::now(), GRACE);
+        bench.settled();
+        // Once writers have thawed the guard is not needed any more.
+        let needed = Step::ALL[step as usize + 1] <= Step::ThawWriters;
+        assert_eq!(status.success(), !needed, "{:?}", bench.told());
+        bench.next();
+    });
+}
+
+#[test]
+fn a_guard_stopped_at_any_step_leaves_nothing_frozen() {
+    lanes(STEPS - 1, |bench, step| {
+        let mut running = paused(bench, step + 1, &["--file-systems", "400ms"]);
+        let guard = running.guard().unwrap();
+        guard.harm(Signal::STOP);
+        running.go_on();
+        running.end(GRACE);
+        bench.writable(Instant::now(), GRACE);
+        guard.ended(GRACE);
+        bench.settled();
+        bench.next();
+    });
+}
+
+#[test]
+fn what_stays_frozen_when_both_are_killed_thaws_with_the_recovery() {
+    lanes(STEPS - 1, |bench, step| {
+        let step = step + 1;
+        let running = paused(bench, step, &[]);
+        both_killed(running);
+        let frozen = bench.mounts.iter().any(|m| !m.writable(Duration::from_millis(50)));
+        let step = Step::ALL[step as usize];
+        let expected = step == Step::Commit || step == Step::ThawFileSystems;
+        assert_eq!(frozen, expected, "killed at {step}");
+        bench.recover();
+        bench.writable(Instant::now(), GRACE);
+        bench.aborted();
+        bench.next();
+    });
+}
+
+/// The guard first: it must not have the time to do anything.
+fn both_killed(mut running: Running) {
+    let guard = running.guard();
+    if let Some(guard) = &guard {
+        guard.harm(Signal::KILL);
+    }
+    running.harm(Signal::KILL);
+    running.end(GRACE);
+    if let Some(guard) = guard {
+        guard.ended(GRACE);
+    }
+}
+
+#[test]
+fn a_call_that_hangs_or_fails_at_any_step_gives_the_backup_up() {
+    const CALLS: [&str; 10] = [
+        "describe",
+        "prepare",
+        "freeze",
+        "thaw",
+        "post",
+        "begin-prepare",
+        "pre-commit",
+        "commit",
+        "post-commit",
+        "final-commit",
+    ];
+    lanes(20, |bench, number| {
+        let how = if number < 10 { "--hang" } else { "--fail" };
+        let call = CALLS[number as usize % 10];
+        let limits = [&SHORT[..], &["--call", "300ms"]].concat();
+        let mut running = bench.backup(&[&limits[..], &[how, call]].concat());
+        running.until("begin-prepare begins");
+        let guard = running.guard();
+        running.until("freeze-file-systems ended");
+        bench.writable(Instant::now(), FILE_SYSTEMS + GRACE);
+        let status = running.end(WRITERS + GRACE);
+        if let Some(guard) = guard {
+            guard.ended(GRACE);
+        }
+        assert!(!status.success(), "{how} {call}: {:?}", bench.told());
+        bench.aborted();
+        bench.next();
+    });
+}
+
+#[test]
+fn a_file_system_that_hangs_while_it_freezes_thaws_when_it_comes_back() {
+    let mut bench = Bench::new();
+    // The inner one lies on the outer one, which somebody freezes.
+    let place = bench.mounts[0].point.join("in");
+    std::fs::create_dir(&place).unwrap();
+    let inner = Mounted::new(&place, bench.path(), "ext4", 8 << 20);
+    let outer = std::mem::replace(&mut bench.mounts, vec![inner]).swap_remove(0);
+    let options = [&["--pause", "freeze-file-systems"][..], &SHORT].concat();
+    let mut running = bench.backup(&options);
+    assert!(running.until("freeze-file-systems begins"));
+    let guard = running.guard().unwrap();
+    outer.fsfreeze("-f");
+    running.go_on();
+    assert!(running.until("freeze-file-systems failed"));
+    assert!(
+        !bench.mounts[0].writable(Duration::from_millis(50)),
+        "it is in the middle of freezing"
+    );
+    outer.fsfreeze("-u");
+    bench.writable(Instant::now(), GRACE);
+    assert!(!running.end(GRACE).success());
+    guard.ended(GRACE);
+    bench.aborted();
+    bench.next();
+    // The inner one goes first.
+    bench.mounts.clear();
+    drop(outer);
+}
+
+#[test]
+fn one_that_somebody_else_holds_frozen_is_busy_and_stays_so() {
+    let bench = Bench::new();
+    bench.mounts[0].fsfreeze("-f");
+    let mut running = bench.backup(&["--crash-consistent"]);
+    assert_eq!(running.end(GRACE).code(), Some(1));
+    assert!(!bench.mounts[0].writable(Duration::from_millis(50)), "it is not ours to thaw");
+    bench.mounts[0].fsfreeze("-u");
+    bench.writable(Instant::now(), GRACE);
+    bench.aborted();
+}
+
+/// A moment after the pairs are PAIR: `number` times 300 microseconds.
+fn at_a_moment(bench: &Bench, number: u32, options: &[&str]) -> Running {
+    let mut running = bench.backup(options);
+    assert!(running.until("end-prepare ended"));
+    thread::sleep(Duration::from_micros(300) * number);
+    running
+}
+
+#[test]
+fn coordinators_killed_at_200_moments_leave_nothing_frozen() {
+    lanes(200, |bench, number| {
+        let running = at_a_moment(bench, number, &[]);
+        the_guard_undoes_it(bench, running);
+    });
+}
+
+#[test]
+fn coordinators_stopped_at_60_moments_leave_nothing_frozen() {
+    lanes(60, |bench, number| {
+        let running = at_a_moment(bench, number * 3, &SHORT);
+        let since = Instant::now();
+        running.harm(Signal::STOP);
+        bench.writable(since, FILE_SYSTEMS + GRACE);
+        stopped(bench, running, since);
+    });
+}
+
+#[test]
+fn guards_killed_or_stopped_at_120_moments_leave_nothing_frozen() {
+    lanes(120, |bench, number| {
+        let mut running = at_a_moment(bench, number, &["--file-systems", "400ms"]);
+        let guard = running.guard();
+        if let Some(guard) = &guard {
+            guard.harm(if number % 3 == 0 { Signal::STOP } else { Signal::KILL });
+        }
+        running.end(Duration::from_secs(10));
+        bench.writable(Instant::now(), GRACE);
+        if let Some(guard) = guard {
+            guard.ended(GRACE);
+        }
+        bench.settled();
+    });
+}
+
+#[test]
+fn what_100_pairs_of_kills_leave_frozen_thaws_with_the_recovery() {
+    lanes(100, |bench, number| {
+        let running = at_a_moment(bench, number * 2, &[]);
+        both_killed(running);
+        bench.recover();
+        bench.writable(Instant::now(), GRACE);
+        bench.settled();
+    });
+}
