@@ -13,9 +13,10 @@ use rustix::process::Signal;
 use shadowcopy::step::Step;
 
 /// Long enough to freeze on a busy disk, and short enough to wait for.
-const FILE_SYSTEMS: Duration = Duration::from_millis(500);
-const WRITERS: Duration = Duration::from_millis(2000);
 const SHORT: [&str; 4] = ["--file-systems", "500ms", "--writers", "2s"];
+const WRITERS: Duration = Duration::from_secs(2);
+/// Later than this the writers' limit would have thawed them, not their own.
+const THAWED: Duration = Duration::from_millis(1500);
 const STEPS: u32 = Step::ALL.len() as u32;
 
 /// A backup with these options that waits at the beginning of a step.
@@ -77,12 +78,25 @@ fn a_coordinator_killed_at_any_step_leaves_nothing_frozen() {
 }
 
 #[test]
+fn the_guard_needs_no_journal_and_no_path_to_thaw() {
+    let bench = Bench::new();
+    let mut running = paused(&bench, Step::Commit as u32, &[]);
+    let guard = running.guard().unwrap();
+    std::fs::remove_dir_all(bench.run()).unwrap();
+    running.harm(Signal::KILL);
+    bench.writable(Instant::now(), GRACE);
+    running.end(GRACE);
+    guard.ended(GRACE);
+    assert!(!bench.told().iter().any(|line| line.starts_with("recovery")));
+}
+
+#[test]
 fn a_coordinator_stopped_at_any_step_leaves_nothing_frozen() {
     lanes(STEPS, |bench, step| {
         let running = paused(bench, step, &SHORT);
         let since = Instant::now();
         running.harm(Signal::STOP);
-        bench.writable(since, FILE_SYSTEMS + GRACE);
+        bench.writable(since, THAWED);
         stopped(bench, running, since);
         bench.next();
     });
@@ -188,7 +202,7 @@ fn a_call_that_hangs_or_fails_at_any_step_gives_the_backup_up() {
         running.until("begin-prepare begins");
         let guard = running.guard();
         running.until("freeze-file-systems ended");
-        bench.writable(Instant::now(), FILE_SYSTEMS + GRACE);
+        bench.writable(Instant::now(), THAWED);
         let status = running.end(WRITERS + GRACE);
         if let Some(guard) = guard {
             guard.ended(GRACE);
@@ -241,6 +255,48 @@ fn one_that_somebody_else_holds_frozen_is_busy_and_stays_so() {
     bench.aborted();
 }
 
+#[test]
+fn what_cannot_be_frozen_is_named_and_the_policy_decides() {
+    let mut bench = Bench::new();
+    bench.mounts.push(Mounted::memory(bench.path()));
+    let mut running = bench.backup(&[]);
+    assert_eq!(running.end(GRACE).code(), Some(1));
+    bench.aborted();
+    let told = bench.told();
+    assert!(told.iter().any(|line| line.contains("memory: this kind of file system")), "{told:?}");
+    let mut running = paused(&bench, Step::Commit as u32, &["--crash-consistent"]);
+    let frozen = |number: usize| !bench.mounts[number].writable(Duration::from_millis(50));
+    assert_eq!([0, 1, 2].map(frozen), [true, true, false]);
+    running.go_on();
+    assert_eq!(running.end(GRACE).code(), Some(3), "{:?}", bench.told());
+    bench.writable(Instant::now(), GRACE);
+    bench.settled();
+}
+
+#[test]
+fn a_second_backup_of_a_file_system_is_refused_and_does_the_first_no_harm() {
+    let bench = Bench::new();
+    let mut first = paused(&bench, Step::Commit as u32, &[]);
+    let mut second = bench.backup(&[]);
+    assert_eq!(second.end(GRACE).code(), Some(1));
+    let told = bench.told();
+    assert!(told.iter().any(|line| line.contains("is being frozen by backup")), "{told:?}");
+    assert!(!bench.mounts[0].writable(Duration::from_millis(50)), "the first one holds it");
+    first.go_on();
+    assert!(first.end(GRACE).success());
+    bench.next();
+}
+
+#[test]
+fn a_journal_on_what_is_to_be_frozen_is_refused() {
+    let bench = Bench::new();
+    std::os::unix::fs::symlink(&bench.mounts[1].point, bench.run()).unwrap();
+    let mut running = bench.backup(&[]);
+    assert_eq!(running.end(GRACE).code(), Some(1));
+    let told = bench.told();
+    assert!(told.iter().any(|line| line.contains("set HORCMROOT to a place")), "{told:?}");
+}
+
 /// A moment after the pairs are PAIR: `number` times 300 microseconds.
 fn at_a_moment(bench: &Bench, number: u32, options: &[&str]) -> Running {
     let mut running = bench.backup(options);
@@ -263,7 +319,7 @@ fn coordinators_stopped_at_60_moments_leave_nothing_frozen() {
         let running = at_a_moment(bench, number * 3, &SHORT);
         let since = Instant::now();
         running.harm(Signal::STOP);
-        bench.writable(since, FILE_SYSTEMS + GRACE);
+        bench.writable(since, THAWED);
         stopped(bench, running, since);
     });
 }

@@ -73,7 +73,7 @@ fn backup(run: &Path, mut arguments: impl Iterator<Item = String>) -> ExitCode {
         }
     }
     let id = BackupId::FIRST;
-    let set = SetId(Guid(1));
+    let set = SetId(Guid(std::process::id().into()));
     let volume = |(number, mount): (u128, &PathBuf)| {
         let volume = MountedVolume {
             mount: mount.clone(),

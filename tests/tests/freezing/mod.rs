@@ -153,6 +153,14 @@ impl Mounted {
         Self { point }
     }
 
+    /// One that knows no freezing.
+    pub fn memory(at: &Path) -> Self {
+        let point = at.join("memory");
+        fs::create_dir(&point).unwrap();
+        done(Command::new("mount").args(["-t", "tmpfs", "none"]).arg(&point));
+        Self { point }
+    }
+
     /// Whether a write goes through in time.
     pub fn writable(&self, within: Duration) -> bool {
         let (done, answer) = channel();
