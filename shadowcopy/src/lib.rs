@@ -15,7 +15,7 @@
 //! | [`copies`] | the seam to the provider |
 //! | [`ledger`] | the seam to the catalogue |
 //! | [`places`] | whether the files of a writer lie on the volumes of a set |
-//! | [`observer`] | who is told of the steps; option `--steps FD` |
+//! | [`observer`] | who is told of the steps; option `-steps FD` |
 //! | [`coordinator`] | the steps, and what follows a failure |
 //! | [`crew`], [`copyist`], [`worker`] | writers and provider on threads of their own |
 //! | [`mountinfo`] | what is mounted where |

@@ -54,7 +54,7 @@ impl Observer for Unobserved {
     fn tell(&mut self, _step: Step, _moment: Moment) {}
 }
 
-/// Tells a pipe or a socket: option `--steps FD`. A line a moment, `freeze-writers begins`. What
+/// Tells a pipe or a socket: option `-steps FD`. A line a moment, `freeze-writers begins`. What
 /// it has no room for is lost: nobody waits for a reader while something is frozen.
 #[derive(Debug)]
 pub struct StepsTo {

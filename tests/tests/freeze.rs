@@ -31,6 +31,10 @@ fn paused(bench: &Bench, step: u32, options: &[&str]) -> Running {
 fn the_guard_undoes_it(bench: &Bench, mut running: Running) {
     let since = Instant::now();
     let guard = running.guard();
+    // What ends other programs, a terminal's Ctrl-C for instance, does not end the guard.
+    for signal in [Signal::HUP, Signal::INT, Signal::TERM] {
+        guard.iter().for_each(|guard| guard.harm(signal));
+    }
     running.harm(Signal::KILL);
     bench.writable(since, GRACE);
     running.end(GRACE);
