@@ -28,6 +28,9 @@ pub trait Freezer {
     /// be. [`Self::thaw`] is called in any case.
     fn freeze(&mut self, within: Duration) -> Result<(), Fault>;
 
+    /// What is left of the file systems' limit, of those that were frozen. Allocates nothing.
+    fn left(&self) -> Duration;
+
     /// Thaws all that were frozen, in reverse order; none is fine.
     ///
     /// # Errors

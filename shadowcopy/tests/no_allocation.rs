@@ -69,6 +69,10 @@ impl Freezer for Ice {
         Ok(())
     }
 
+    fn left(&self) -> Duration {
+        Duration::from_millis(10_000)
+    }
+
     fn thaw(&mut self) -> Result<Held, Fault> {
         FROZEN.store(false, SeqCst);
         Ok(Held(Duration::ZERO))

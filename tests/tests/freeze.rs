@@ -301,11 +301,11 @@ fn a_journal_on_what_is_to_be_frozen_is_refused() {
     assert!(told.iter().any(|line| line.contains("set HORCMROOT to a place")), "{told:?}");
 }
 
-/// A moment after the pairs are PAIR: `number` times 300 microseconds.
+/// A moment after the pairs are PAIR: `number` times 500 microseconds.
 fn at_a_moment(bench: &Bench, number: u32, options: &[&str]) -> Running {
     let mut running = bench.backup(options);
     assert!(running.until("end-prepare ended"));
-    thread::sleep(Duration::from_micros(300) * number);
+    thread::sleep(Duration::from_micros(500) * number);
     running
 }
 

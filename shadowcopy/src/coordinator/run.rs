@@ -104,7 +104,7 @@ impl<C: Copies + Send + 'static> Run<'_, C> {
         self.step(Step::FreezeWriters, Self::freeze_writers)?;
         self.step(Step::PreCommit, |run| run.copies(Call::PreCommit(set), run.to_hold()))?;
         self.step(Step::FreezeFileSystems, Self::freeze_file_systems)?;
-        self.step(Step::Commit, |run| run.copies(Call::Commit(set), run.to_commit()))?;
+        self.step(Step::Commit, Self::commit)?;
         self.step(Step::ThawFileSystems, Self::thaw_file_systems)?;
         let volumes = self.plan.volumes.len();
         self.step(Step::PostCommit, |run| {
@@ -149,11 +149,6 @@ impl<C: Copies + Send + 'static> Run<'_, C> {
 
     fn to_hold(&self) -> Duration {
         self.window.map_or(Duration::ZERO, |window| window.to_hold(self.now()))
-    }
-
-    /// The commit must be over when file systems have to thaw.
-    fn to_commit(&self) -> Duration {
-        self.to_hold().min(self.limits.file_systems)
     }
 
     fn copies(&mut self, call: Call, within: Duration) -> Stepped {
@@ -231,12 +226,25 @@ impl<C: Copies + Send + 'static> Run<'_, C> {
         }
     }
 
+    /// It must be over when file systems have to thaw.
+    fn commit(&mut self) -> Stepped {
+        let left = self.around.freezer.left();
+        if left.is_zero() {
+            return Err(self.late());
+        }
+        self.copies(Call::Commit(self.plan.set), self.to_hold().min(left))
+    }
+
+    const fn late(&self) -> Trouble {
+        Trouble::Late("file systems were frozen", self.limits.file_systems)
+    }
+
     fn thaw_file_systems(&mut self) -> Stepped {
         let Held(held) = self.around.freezer.thaw()?;
         self.done.file_systems = false;
         self.findings.held = Some(u64::try_from(held.as_micros()).unwrap_or(u64::MAX));
         if held > self.limits.file_systems {
-            return Err(Trouble::Late("file systems were frozen", self.limits.file_systems));
+            return Err(self.late());
         }
         Ok(())
     }

@@ -160,8 +160,8 @@ impl Armed {
         self.frozen = Some(now());
         let mut passed_over = None;
         for number in 0..self.members.len() {
+            let left = self.left();
             let member = &mut self.members[number];
-            let left = self.file_systems.saturating_sub(now());
             if left.is_zero() {
                 return Err(self.give_up(number, FaultKind::Timeout, None));
             }
@@ -182,6 +182,11 @@ impl Armed {
             }
         }
         passed_over.map_or(Ok(()), Err)
+    }
+
+    /// What is left of the limit.
+    pub(super) fn left(&self) -> Duration {
+        self.file_systems.saturating_sub(now())
     }
 
     /// Thaws what is frozen, and only then says why.

@@ -148,6 +148,10 @@ impl Freezer for FileSystems {
         self.armed()?.freeze(within)
     }
 
+    fn left(&self) -> Duration {
+        self.armed.as_ref().map_or(Duration::ZERO, Armed::left)
+    }
+
     fn thaw(&mut self) -> Result<Held, Fault> {
         let Some(armed) = &mut self.armed else { return Ok(Held(Duration::ZERO)) };
         let thawed = armed.thaw();

@@ -129,3 +129,112 @@ fn open(point: &Path, device: (u32, u32)) -> Option<OwnedFd> {
     let anonymous = device.0 == 0;
     (anonymous || (major(found), minor(found)) == device).then_some(opened)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use provider::guid::{Guid, SetId};
+
+    use super::*;
+    use crate::catalogue::BackupId;
+
+    /// Notes what it is told, and fails in one call.
+    #[derive(Default)]
+    struct Others {
+        told: Vec<String>,
+        fails: &'static str,
+    }
+
+    impl Others {
+        fn told(&mut self, what: &str) -> Result<(), String> {
+            self.told.push(what.to_owned());
+            if self.fails == what { Err(format!("{what} fails")) } else { Ok(()) }
+        }
+    }
+
+    impl Aftermath for Others {
+        fn thaw_writers(&mut self, _: &Record) -> Result<(), String> {
+            self.told("writers")
+        }
+
+        fn abort_copies(&mut self, _: &Record) -> Result<(), String> {
+            self.told("copies")
+        }
+    }
+
+    struct Book(Vec<State>);
+
+    impl Ledger for Book {
+        fn finish(&mut self, _: BackupId, _: &Findings) -> Result<(), String> {
+            unreachable!("a recovery finishes nothing")
+        }
+
+        fn abort(&mut self, _: BackupId, findings: &Findings) -> Result<(), String> {
+            self.0.push(findings.state.clone());
+            Ok(())
+        }
+    }
+
+    /// A backup that died: of this boot, with a file system that is mounted no more, or of another.
+    fn left(run: &Path, set: u128, boot: &str) {
+        let record = Record {
+            set: SetId(Guid(set)),
+            backup: BackupId::FIRST,
+            boot: boot.to_owned(),
+            file_systems: vec![("/not/mounted".into(), (4095, 1))],
+        };
+        drop(journal::Held::write(run, &record).unwrap());
+    }
+
+    fn run_it(run: &Path, others: &mut Others) -> (Recovered, Vec<State>) {
+        let mut book = Book(Vec::new());
+        let within = Duration::from_secs(1);
+        (recover(run, Some(Step::Commit), within, &mut book, others).unwrap(), book.0)
+    }
+
+    #[test]
+    fn what_died_is_undone_once() {
+        let dir = tempfile::tempdir().unwrap();
+        left(dir.path(), 1, "another boot");
+        left(dir.path(), 2, &boot_id().unwrap());
+        let mut others = Others::default();
+        let (recovered, states) = run_it(dir.path(), &mut others);
+        assert_eq!(others.told, ["writers", "copies", "writers", "copies"]);
+        assert!(recovered.backups.iter().all(|(_, faults)| faults.is_empty()));
+        assert_eq!(recovered.notes.len(), 1, "nothing is frozen since another boot");
+        let at_commit = |state: &State| matches!(state, State::Aborted { step: Step::Commit, .. });
+        assert!(states.len() == 2 && states.iter().all(at_commit), "{states:?}");
+        let (again, _) = run_it(dir.path(), &mut others);
+        assert!(again.backups.is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_undone_is_tried_again_and_the_rest_is_done_now() {
+        let dir = tempfile::tempdir().unwrap();
+        left(dir.path(), 1, "another boot");
+        let mut others = Others { fails: "writers", ..Others::default() };
+        let (recovered, states) = run_it(dir.path(), &mut others);
+        assert_eq!(recovered.backups[0].1, ["writers fails"]);
+        assert_eq!((others.told.len(), states.len()), (2, 1));
+        let (again, _) = run_it(dir.path(), &mut Others::default());
+        assert!(again.backups[0].1.is_empty());
+    }
+
+    #[test]
+    fn one_that_lives_is_left_alone_and_a_damaged_one_is_told_of_once() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("damaged"), "x").unwrap();
+        let record = Record {
+            set: SetId(Guid(1)),
+            backup: BackupId::FIRST,
+            boot: String::new(),
+            file_systems: Vec::new(),
+        };
+        let _held = journal::Held::write(dir.path(), &record).unwrap();
+        let (recovered, states) = run_it(dir.path(), &mut Others::default());
+        assert!(recovered.backups.is_empty() && states.is_empty());
+        assert_eq!(recovered.damaged, [dir.path().join("damaged.damaged")]);
+        assert!(run_it(dir.path(), &mut Others::default()).0.damaged.is_empty());
+    }
+}

@@ -201,6 +201,10 @@ impl Freezer for Ice {
         self.call("freeze")
     }
 
+    fn left(&self) -> Duration {
+        Duration::from_millis(20)
+    }
+
     fn thaw(&mut self) -> Result<Held, freezer::Fault> {
         // A second call finds nothing left to thaw.
         let Some(frozen) = self.frozen.take() else { return Ok(Held(Duration::ZERO)) };
