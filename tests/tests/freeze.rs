@@ -310,6 +310,24 @@ fn at_a_moment(bench: &Bench, number: u32, options: &[&str]) -> Running {
 }
 
 #[test]
+fn coordinators_killed_at_60_moments_of_their_start_leave_nothing_behind() {
+    lanes(60, |bench, number| {
+        let mut running = bench.backup(&[]);
+        thread::sleep(Duration::from_micros(500) * number);
+        let since = Instant::now();
+        running.harm(Signal::KILL);
+        running.end(GRACE);
+        // There may be a guard or none, and a journal or none.
+        while std::fs::read_dir(bench.run()).is_ok_and(|mut left| left.next().is_some()) {
+            bench.recover();
+            assert!(since.elapsed() < GRACE, "somebody holds the journal");
+        }
+        bench.writable(since, GRACE);
+        bench.settled();
+    });
+}
+
+#[test]
 fn coordinators_killed_at_200_moments_leave_nothing_frozen() {
     lanes(200, |bench, number| {
         let running = at_a_moment(bench, number, &[]);
