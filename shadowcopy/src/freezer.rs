@@ -44,9 +44,13 @@ pub trait Freezer {
     /// That the guard is gone, or the limit has passed.
     fn writers_thaw(&mut self) -> Result<(), Fault>;
 
-    /// The backup is over, and the catalogue says so: the guard ends, the journal goes. Without this
-    /// call the guard waits for the end of the process, and then undoes what is left.
+    /// The backup is over, and the catalogue says so: the guard ends, the journal goes.
     fn disarm(&mut self);
+
+    /// The process is about to end, and something is left to undo: the guard does that then. Waits
+    /// for file systems that hang in freezing, which thaw as they come back: the end of the process
+    /// would wait for them too, and leave them frozen if there were no guard.
+    fn abandon(&mut self);
 }
 
 /// How long the file systems were frozen.

@@ -128,6 +128,14 @@ impl<S: Station> Worker<S> {
         matches!(*self.shared.lock(), Slot::Idle)
     }
 
+    /// Waits for one that was left behind to come back and end; whether it did.
+    pub fn ended(&self, within: Duration) -> bool {
+        let waiting = |slot: &mut Slot<S::Call, S::Answer>| !matches!(slot, Slot::Gone);
+        let slot = self.shared.lock();
+        let waited = self.shared.changed.wait_timeout_while(slot, within, waiting);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
     /// Ends the thread and gives back what was on it; `None` where it hangs or has panicked.
     pub fn end(self) -> Option<S> {
         self.leave().then(|| self.thread.join().ok().flatten()).flatten()
@@ -244,7 +252,9 @@ mod tests {
         assert_eq!(told.recv_timeout(LONG), Ok("hangs"));
         assert_eq!(worker.wait(SHORT), Err(Silence::Timeout));
         assert_eq!(worker.call(1, SHORT), Err(Silence::Gone), "no other call follows");
+        assert!(!worker.ended(SHORT));
         go.send(()).unwrap();
+        assert!(worker.ended(LONG));
         assert_eq!(told.recv_timeout(LONG), Ok("left"));
         assert!(worker.end().is_none());
     }

@@ -83,6 +83,8 @@ impl Freezer for Ice {
     }
 
     fn disarm(&mut self) {}
+
+    fn abandon(&mut self) {}
 }
 
 struct Shelf;

@@ -55,17 +55,17 @@ pub fn run<'a, C: Copies + Send + 'static>(
         passed_over: Vec::with_capacity(2),
         done: Done::default(),
     };
-    let unfinished = match run.forward() {
-        Ok(()) => {
-            // A writer that hangs, and was passed over, is still the guard's.
-            let hanging = run.crew.hanging();
-            if !hanging {
-                run.around.freezer.disarm();
-            }
-            hanging
-        }
-        Err((step, trouble)) => !run.undo(step, &trouble),
+    let clean = match run.forward() {
+        // A writer that hangs, and was passed over, is still the guard's.
+        Ok(()) => !run.crew.hanging(),
+        Err((step, trouble)) => run.undo(step, &trouble),
     };
+    match (run.done.armed, clean) {
+        (false, _) => {}
+        (true, true) => run.around.freezer.disarm(),
+        (true, false) => run.around.freezer.abandon(),
+    }
+    let unfinished = !clean;
     Finished { findings: run.findings, copies: run.copyist.end(), unfinished }
 }
 

@@ -15,9 +15,6 @@ impl<C: Copies + Send + 'static> Run<'_, C> {
         let kept = self.around.ledger.abort(self.plan.id, &self.findings);
         let clean = thawed && aborted && kept.is_ok() && !self.crew.hanging();
         self.findings.notes.extend(kept.err().map(|cause| format!("the catalogue: {cause}")));
-        if clean && self.done.armed {
-            self.around.freezer.disarm();
-        }
         clean
     }
 

@@ -22,12 +22,16 @@ use crate::{
     worker::Worker,
 };
 
-/// A guard that was stopped or is dead is found out within this part of the file systems' limit.
+/// A guard that was stopped is found out within this part of the file systems' limit.
 const PATIENCE: u32 = 4;
+/// A busy machine needs this to give the guard its turn.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// The file systems of a set, and all that freezing them takes.
 pub(super) struct Armed {
     pub(super) limits: Limits,
+    /// The directory of the journal.
+    run: PathBuf,
     pub(super) journal: journal::Held,
     pub(super) guard: Link,
     /// In the order in which they freeze.
@@ -98,7 +102,7 @@ impl Armed {
         file_systems: Vec<(FileSystem, OwnedFd)>,
     ) -> Result<Self, (journal::Held, io::Error)> {
         let mounts: Vec<_> = file_systems.iter().map(|(_, opened)| opened.as_fd()).collect();
-        let patience = limits.file_systems / PATIENCE;
+        let patience = (limits.file_systems / PATIENCE).max(LEAST_PATIENCE);
         let guard = match Link::start(run, journal.as_fd(), &mounts, patience) {
             Ok(guard) => guard,
             Err(error) => return Err((journal, error)),
@@ -107,6 +111,7 @@ impl Armed {
         match members.collect() {
             Ok(members) => Ok(Self {
                 limits,
+                run: run.to_owned(),
                 journal,
                 guard,
                 members,
@@ -204,7 +209,9 @@ impl Armed {
 
     /// Thaws what is frozen, in reverse order.
     pub(super) fn thaw(&mut self) -> Thawed {
-        let end = self.file_systems.max(now() + self.limits.file_systems / PATIENCE);
+        let end = self
+            .file_systems
+            .max(now() + (self.limits.file_systems / PATIENCE).max(LEAST_PATIENCE));
         let mut result = Thawed::Held;
         for (number, member) in self.members.iter_mut().enumerate().rev() {
             if member.state != State::Frozen {
@@ -226,6 +233,22 @@ impl Armed {
             }
         }
         result
+    }
+
+    /// Leaves the rest to the guard; to a new one, where that one does not answer.
+    pub(super) fn abandon(mut self) {
+        let end = now() + Limits::MOST_WRITERS;
+        for member in self.members.iter_mut().filter(|member| member.state == State::Hanging) {
+            if member.worker.ended(end.saturating_sub(now())) {
+                member.state = State::Thawed;
+            }
+        }
+        let _ = self.settle();
+        if !self.guard.leave() {
+            // It needs no mount points: what it recovers is in the journal. Without it the next
+            // command does so.
+            let _ = Link::start(&self.run, self.journal.as_fd(), &[], LEAST_PATIENCE);
+        }
     }
 
     /// Tells the guard that nothing is frozen any more, where that is so. It is told once.

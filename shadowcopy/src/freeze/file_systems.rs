@@ -194,4 +194,10 @@ impl Freezer for FileSystems {
         let _ = armed.journal.remove();
         armed.guard.end();
     }
+
+    fn abandon(&mut self) {
+        if let Some(armed) = self.armed.take() {
+            armed.abandon();
+        }
+    }
 }

@@ -220,6 +220,10 @@ impl Freezer for Ice {
     fn disarm(&mut self) {
         self.call("disarm").unwrap();
     }
+
+    fn abandon(&mut self) {
+        self.call("abandon").unwrap();
+    }
 }
 
 pub struct Shelf(World);

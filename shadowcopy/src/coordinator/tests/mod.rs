@@ -165,8 +165,8 @@ fn undone(calls: &[String], traps: &Traps, finished: &Finished<fake::Shelf>) {
     assert_eq!(calls.iter().filter(|call| *call == "ledger abort").count(), 1, "{told}");
     // The guard has to undo what was not undone here, and nothing else.
     let armed = place("copies begin-prepare").is_some();
-    assert!(!(finished.unfinished && place("ice disarm").is_some()), "{told}");
-    assert!(!armed || finished.unfinished || place("ice disarm").is_some(), "{told}");
+    assert_eq!(armed && finished.unfinished, place("ice abandon").is_some(), "{told}");
+    assert_eq!(armed && !finished.unfinished, place("ice disarm").is_some(), "{told}");
     let frozen = |writer: &&&str| !answers(writer) && place(&format!("{writer} freeze")).is_some();
     let left = (armed && !answers("copies"))
         || WRITERS.iter().any(|writer| {

@@ -31,8 +31,7 @@ use crate::freeze::since_boot::{now, timespec};
 /// Starting a program takes longer than an answer.
 const START: Duration = Duration::from_secs(10);
 
-/// The guard, as the coordinator has it. Dropped without [`Self::end`] it stays, and waits for the
-/// end of this process.
+/// The guard, as the coordinator has it. Dropped it stays, and waits for the end of this process.
 #[derive(Debug)]
 pub struct Link {
     child: Child,
@@ -137,6 +136,16 @@ impl Link {
             }
         }
         self.kill();
+    }
+
+    /// The process is about to end: the guard is to do the rest. Says whether it will.
+    pub fn leave(mut self) -> bool {
+        let answered = self.tell(Order::Leaving).is_ok();
+        if !answered {
+            // One that is stopped would hold the journal, and nobody could recover.
+            self.kill();
+        }
+        answered
     }
 
     fn kill(&mut self) {

@@ -63,6 +63,8 @@ impl Machine {
                 self.writers = None;
                 self.step = Step::PostWriters;
             }
+            // What is frozen is so until it thaws or the limit passes, whoever leaves.
+            Order::Leaving => {}
             Order::Over => self.over = true,
         }
     }

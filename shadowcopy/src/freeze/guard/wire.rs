@@ -27,6 +27,8 @@ pub enum Order {
     FileSystemsThawed,
     /// No writer is frozen.
     WritersThawed,
+    /// The coordinator is about to end, and leaves the rest to the guard.
+    Leaving,
     /// The backup is over: end.
     Over,
 }
@@ -39,7 +41,8 @@ pub fn encode(order: Order, number: u32) -> [u8; ORDER] {
         Order::FileSystemsFreeze(time) => (2, time),
         Order::FileSystemsThawed => (3, Duration::ZERO),
         Order::WritersThawed => (4, Duration::ZERO),
-        Order::Over => (5, Duration::ZERO),
+        Order::Leaving => (5, Duration::ZERO),
+        Order::Over => (6, Duration::ZERO),
     };
     let mut bytes = [0; ORDER];
     bytes[0] = what;
@@ -60,7 +63,8 @@ pub fn decode(bytes: &[u8]) -> Option<(Order, u32)> {
         2 => Order::FileSystemsFreeze(time),
         3 => Order::FileSystemsThawed,
         4 => Order::WritersThawed,
-        5 => Order::Over,
+        5 => Order::Leaving,
+        6 => Order::Over,
         _ => return None,
     };
     Some((order, u32::from_le_bytes(*number)))
@@ -78,6 +82,7 @@ mod tests {
             Order::FileSystemsFreeze(time),
             Order::FileSystemsThawed,
             Order::WritersThawed,
+            Order::Leaving,
             Order::Over,
         ] {
             let bytes = encode(order, 7);
