@@ -22,8 +22,9 @@ pub const GRACE: Duration = Duration::from_secs(2);
 
 /// An ext4 and an XFS, mounted from files.
 pub struct Bench {
-    dir: TempDir,
+    /// Unmounted before the directory they are in is removed.
     pub mounts: Vec<Mounted>,
+    dir: TempDir,
 }
 
 impl Bench {
@@ -32,7 +33,7 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let mounted = |kind, size| Mounted::new(dir.path(), dir.path(), kind, size);
         let mounts = vec![mounted("ext4", 16 << 20), mounted("xfs", 320 << 20)];
-        Self { dir, mounts }
+        Self { mounts, dir }
     }
 
     pub fn run(&self) -> PathBuf {
