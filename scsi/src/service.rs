@@ -30,7 +30,8 @@ pub trait Service: Send + Sync + 'static {
     fn open(&self, nexus: Nexus) -> Arc<Self::Session>;
 
     /// A nexus ends, by logout, loss or reinstatement: reservations by RESERVE go with it,
-    /// persistent ones stay.
+    /// persistent ones stay. Commands of it that have not ended are polled on, or their futures
+    /// dropped; whatever comes later to the blocks that they change waits for them.
     fn close(&self, session: &Self::Session);
 
     /// What a command needs. The transport gathers what it takes, or what the initiator offers
@@ -53,7 +54,8 @@ pub trait Service: Send + Sync + 'static {
     ) -> impl Future<Output = Completion> + Send + 'static;
 
     /// ABORT TASK, and whatever else makes that nobody waits for a command any more: as far as it
-    /// has not been carried out yet, it is not. Its future ends all the same, soon.
+    /// has not been carried out yet, it is not. Its future ends all the same: soon, or when the
+    /// storage has ended what it has begun to change.
     fn abort(&self, arrival: &Self::Arrival);
 
     /// Carries a task management function out: the tasks that it is about are ended with the call.

@@ -23,6 +23,8 @@ pub(super) type Answer = Result<Completion, Refusal>;
 
 /// RESERVATION CONFLICT.
 pub(super) const CONFLICT: Refusal = Refusal::Status(Status::ReservationConflict);
+/// BUSY.
+pub(super) const BUSY: Refusal = Refusal::Status(Status::Busy);
 
 impl From<Sense> for Refusal {
     fn from(sense: Sense) -> Self {

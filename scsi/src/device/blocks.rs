@@ -58,7 +58,7 @@ pub(super) async fn write_and_verify(
     let Some((extent, data)) = offered(unit, extent, data)? else {
         return Ok(Completion::good());
     };
-    let _turn = unit.turn(Way::Alone, extent.lba, extent.blocks.into()).await?;
+    let _turn = unit.turn(Way::Write, extent.lba, extent.blocks.into()).await?;
     unit.medium.write(extent.lba, data.clone(), true).await?;
     compare_steps(unit, extent, if compare { in_turn(data) } else { nothing() }).await
 }
@@ -116,7 +116,7 @@ pub(super) async fn compare_and_write(
         return Ok(Completion::good());
     }
     let (expected, new) = pieces::split(data, extent.bytes());
-    let _turn = unit.turn(Way::Alone, extent.lba, extent.blocks.into()).await?;
+    let _turn = unit.turn(Way::Write, extent.lba, extent.blocks.into()).await?;
     let read = unit.medium.read(extent.lba, extent.blocks).await?;
     let answer = same(&read, &expected)?;
     unit.going()?;
@@ -135,7 +135,7 @@ pub(super) async fn or_write(
     let Some((extent, data)) = offered(unit, extent, data)? else {
         return Ok(Completion::good());
     };
-    let _turn = unit.turn(Way::Alone, extent.lba, extent.blocks.into()).await?;
+    let _turn = unit.turn(Way::Write, extent.lba, extent.blocks.into()).await?;
     let durable = durable || unit.writes_through();
     let mut data = in_turn(data);
     for step in steps(extent) {

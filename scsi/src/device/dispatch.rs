@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{
-    answer::{Answer, CONFLICT, Refusal, completion, fit},
+    answer::{Answer, BUSY, CONFLICT, Refusal, completion, fit},
     blocks, capacity, cdb,
     conflicts::Class,
     gate::Way,
@@ -129,7 +129,12 @@ fn admit(
     if command.attribute == TaskAttribute::Aca {
         return Err(INVALID_MESSAGE.into());
     }
-    if conflicts(&state, &unit.session, entry, request) { Err(CONFLICT) } else { Ok(request) }
+    if conflicts(&state, &unit.session, entry, request) {
+        return Err(CONFLICT);
+    }
+    // Else each session that a storage does not answer would add its writes to those it holds.
+    let left = entry.changes() && state.has_left(&unit.session.path().initiator.name);
+    if left { Err(BUSY) } else { Ok(request) }
 }
 
 fn conflicts(state: &State, session: &Session, entry: &opcodes::Entry, request: Operation) -> bool {
@@ -290,7 +295,7 @@ async fn mode_select(unit: &Logical, ten: bool, list: &[u8]) -> Answer {
     };
     if through {
         // Hosts flush no more from now on. What began with the cache is in it when it has ended.
-        unit.unit.gate.arrive(Way::Ordered, 0, 0).enter().await;
+        drop(unit.turn(Way::Ordered, 0, 0).await?);
         unit.medium.flush().await?;
     }
     Ok(answer)
@@ -298,7 +303,7 @@ async fn mode_select(unit: &Logical, ten: bool, list: &[u8]) -> Answer {
 
 async fn reserve_out(unit: &Logical, order: &out::Order<'_>) -> Answer {
     {
-        let _turn = unit.unit.reserving.lock().await;
+        let _turn = unit.wait(unit.unit.reserving.lock()).await?;
         let (next, effects, changed) = {
             let state = unit.unit.state();
             let mut next = state.persistent.clone();
@@ -319,8 +324,7 @@ async fn reserve_out(unit: &Logical, order: &out::Order<'_>) -> Answer {
     }
     if order.action == out::PREEMPT_AND_ABORT {
         // What the preempted ones had begun ends before this does.
-        let mut ticket = unit.unit.gate.arrive(Way::Ordered, 0, 0);
-        ticket.enter().await;
+        unit.turn(Way::Ordered, 0, 0).await?;
     }
     Ok(Completion::good())
 }

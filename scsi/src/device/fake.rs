@@ -36,6 +36,8 @@ pub(super) struct Parts {
     /// Answered by every read and write, and by what keeps reservations.
     pub failure: Option<Failure>,
     pub flushes: u32,
+    /// Writes that were carried out, and those of them that were to be durable.
+    pub writes: u32,
     pub durable_writes: u32,
     /// The most blocks that were read at once.
     pub most_read: u32,
@@ -59,6 +61,7 @@ impl Disk {
             kept: Vec::new(),
             failure: None,
             flushes: 0,
+            writes: 0,
             durable_writes: 0,
             most_read: 0,
             held: None,
@@ -74,12 +77,19 @@ impl Disk {
         self.parts().held = Some(Vec::new());
     }
 
+    /// Holds no more up from now on; the held ones go on when what is given back is dropped.
+    pub fn hold_no_more(&self) -> Vec<oneshot::Sender<()>> {
+        self.parts().held.take().unwrap_or_default()
+    }
+
     /// Lets the held ones go on.
     pub fn release(&self) {
-        let held = self.parts().held.take();
-        for one in held.into_iter().flatten() {
-            let _ = one.send(());
-        }
+        drop(self.hold_no_more());
+    }
+
+    /// How many are held.
+    pub fn holds(&self) -> usize {
+        self.parts().held.as_ref().map_or(0, Vec::len)
     }
 
     fn held(&self) -> Option<oneshot::Receiver<()>> {
@@ -126,6 +136,7 @@ impl Medium for Disk {
             assert!(data.len() % 512 == 0 && !data.is_empty());
             parts.bytes[at..at + data.len()].copy_from_slice(&data);
             parts.mapped[at / PAGE..(at + data.len()).div_ceil(PAGE)].fill(true);
+            parts.writes += 1;
             parts.durable_writes += u32::from(durable);
             Ok(())
         };
@@ -261,9 +272,14 @@ impl System {
         Self { shelf: Arc::clone(shelf), targets }
     }
 
+    /// The target of a port, 1 or 2.
+    pub fn target(&self, relative: u16) -> Target {
+        self.targets[usize::from(relative) - 1].clone()
+    }
+
     /// A host that logs in at a port, 1 or 2.
     pub fn host(&self, name: &str, relative: u16) -> Host {
-        let target = self.targets[usize::from(relative) - 1].clone();
+        let target = self.target(relative);
         let initiator = InitiatorPort { name: name.to_owned(), isid: 0x23d_0001 };
         let session = target.open(Nexus { initiator, target: port(relative) });
         Host { target, session }

@@ -1,14 +1,23 @@
 //! The order of commands that touch the blocks of a logical unit.
 //!
-//! Reads and writes go side by side, as a SIMPLE task attribute allows. COMPARE AND WRITE must see
-//! no write between its comparison and its own (SBC-3 5.3), so it keeps writes of its blocks out;
-//! an ORDERED command keeps everything out (SAM-5 8.6.2). Who must wait does so in the order of
-//! arrival, and holds back only what it conflicts with.
+//! Commands of other blocks go side by side, as a SIMPLE task attribute allows. Where blocks are
+//! the same, whatever comes after a command that changes them waits until that has ended, whoever
+//! sent the two. A storage that keeps a write for long thus never lets it land on a newer one:
+//!
+//! * The write's session was given up, and its initiator repeats it on the next one, or writes
+//!   something newer there, or reads what was left.
+//! * The path was lost and nobody here knows yet; the initiator goes on by another path.
+//! * The write was aborted while the storage had it.
+//!
+//! In each of them the place of the write lasts as long as the storage has it
+//! ([`Service`](crate::service::Service)'s future goes on without its session), and no longer:
+//! those that wait here have touched nothing, and leave at once when they are aborted. It also
+//! keeps COMPARE AND WRITE in one piece (SBC-3 5.3). An ORDERED command keeps everything out
+//! (SAM-5 8.6.2).
+//!
+//! Who must wait does so in the order of arrival, and holds back only what has to come after it.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
@@ -19,8 +28,6 @@ pub(super) enum Way {
     Read,
     /// It changes blocks.
     Write,
-    /// It changes blocks, and no other may change them meanwhile.
-    Alone,
     /// It is ORDERED, or waits for everything before it.
     Ordered,
 }
@@ -36,38 +43,46 @@ struct Pass {
 }
 
 impl Pass {
-    fn conflicts(&self, other: &Self) -> bool {
-        let overlap = self.from < other.to && other.from < self.to;
-        match (self.way, other.way) {
+    /// Whether it has to wait for one that came before it. Not for reads: what they answer may be
+    /// what was there when they ended.
+    const fn is_behind(&self, before: &Self) -> bool {
+        match (before.way, self.way) {
             (Way::Ordered, _) | (_, Way::Ordered) => true,
-            (Way::Read, _) | (_, Way::Read) | (Way::Write, Way::Write) => false,
-            _ => overlap,
+            (Way::Read, _) => false,
+            (Way::Write, _) => self.from < before.to && before.from < self.to,
         }
     }
+}
+
+#[derive(Debug)]
+struct Place {
+    pass: Pass,
+    /// How many it waits for.
+    before: usize,
+    call: Option<oneshot::Sender<()>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    inside: Vec<Pass>,
-    waiting: VecDeque<(Pass, oneshot::Sender<()>)>,
+    /// In the order of arrival.
+    places: Vec<Place>,
 }
 
 impl State {
-    /// Lets in who no longer conflicts with anyone inside or before it.
-    fn admit(&mut self) {
-        let mut still = VecDeque::with_capacity(self.waiting.len());
-        for (pass, call) in std::mem::take(&mut self.waiting) {
-            let before = self.inside.iter().chain(still.iter().map(|(pass, _)| pass));
-            if before.into_iter().any(|other| pass.conflicts(other)) {
-                still.push_back((pass, call));
-            } else {
-                self.inside.push(pass);
+    /// Frees a place, and calls those who waited for nobody else.
+    fn free(&mut self, id: u64) {
+        let Ok(at) = self.places.binary_search_by_key(&id, |place| place.pass.id) else { return };
+        let gone = self.places.remove(at).pass;
+        for place in self.places[at..].iter_mut().filter(|place| place.pass.is_behind(&gone)) {
+            place.before -= 1;
+            if place.before == 0
+                && let Some(call) = place.call.take()
+            {
                 // Who no longer waits leaves when its ticket is dropped.
                 let _ = call.send(());
             }
         }
-        self.waiting = still;
     }
 }
 
@@ -81,21 +96,15 @@ impl Gate {
     }
 
     /// Takes a place for so many blocks; [`Ticket::enter`] waits for the turn. The ticket is kept
-    /// until the command has ended.
+    /// until the command has ended. Who takes several leaves each before it enters the next.
     pub fn arrive(self: &Arc<Self>, way: Way, lba: u64, blocks: u64) -> Ticket {
         let mut state = self.state();
         let id = state.next;
         state.next += 1;
         let pass = Pass { id, way, from: lba, to: lba.saturating_add(blocks) };
-        let before = state.inside.iter().chain(state.waiting.iter().map(|(pass, _)| pass));
-        let turn = if before.into_iter().any(|other| pass.conflicts(other)) {
-            let (call, turn) = oneshot::channel();
-            state.waiting.push_back((pass, call));
-            Some(turn)
-        } else {
-            state.inside.push(pass);
-            None
-        };
+        let before = state.places.iter().filter(|place| pass.is_behind(&place.pass)).count();
+        let (call, turn) = (before > 0).then(oneshot::channel).unzip();
+        state.places.push(Place { pass, before, call });
         drop(state);
         Ticket { gate: Arc::clone(self), id, turn }
     }
@@ -122,12 +131,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut state = self.gate.state();
-        state.inside.retain(|pass| pass.id != self.id);
-        state.waiting.retain(|(pass, _)| pass.id != self.id);
-        if !state.waiting.is_empty() {
-            state.admit();
-        }
+        self.gate.state().free(self.id);
     }
 }
 
@@ -138,6 +142,8 @@ mod tests {
         task::{Context, Poll, Waker},
     };
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn inside(ticket: &mut Ticket) -> bool {
@@ -146,18 +152,21 @@ mod tests {
     }
 
     #[test]
-    fn a_comparison_keeps_writes_of_its_blocks_out_and_nothing_else() {
+    fn a_write_keeps_out_what_comes_later_to_its_blocks_and_nothing_else() {
         let gate = Arc::new(Gate::default());
-        let mut first = gate.arrive(Way::Write, 0, 8);
-        let mut alone = gate.arrive(Way::Alone, 4, 8);
-        let mut same = gate.arrive(Way::Write, 6, 1);
-        let (mut read, mut apart) = (gate.arrive(Way::Read, 4, 8), gate.arrive(Way::Write, 12, 9));
-        assert!(inside(&mut first) && inside(&mut read) && inside(&mut apart));
-        assert!(!inside(&mut alone) && !inside(&mut same));
+        let mut before = gate.arrive(Way::Read, 0, 8);
+        let mut first = gate.arrive(Way::Write, 4, 8);
+        let (mut write, mut read) = (gate.arrive(Way::Write, 6, 1), gate.arrive(Way::Read, 11, 9));
+        let (mut apart, mut behind) =
+            (gate.arrive(Way::Write, 12, 9), gate.arrive(Way::Read, 6, 1));
+        assert!(inside(&mut before) && inside(&mut first) && inside(&mut apart));
+        assert!(!inside(&mut write) && !inside(&mut read) && !inside(&mut behind));
+        drop(apart);
         drop(first);
-        assert!(inside(&mut alone) && !inside(&mut same), "in the order of arrival");
-        drop(alone);
-        assert!(inside(&mut same));
+        assert!(inside(&mut write) && inside(&mut read));
+        assert!(!inside(&mut behind), "in the order of arrival");
+        drop(write);
+        assert!(inside(&mut behind));
     }
 
     #[test]
@@ -171,20 +180,51 @@ mod tests {
         assert!(inside(&mut ordered) && !inside(&mut behind));
         drop(ordered);
         assert!(inside(&mut behind));
-        assert_eq!(gate.state().inside.len(), 1);
+        assert_eq!(gate.state().places.len(), 1);
     }
 
     #[test]
     fn who_gives_up_waiting_holds_nobody_back() {
         let gate = Arc::new(Gate::default());
-        let first = gate.arrive(Way::Write, 0, 8);
-        let waits = gate.arrive(Way::Alone, 0, 8);
+        let first = gate.arrive(Way::Read, 0, 8);
+        let waits = gate.arrive(Way::Ordered, 0, 8);
         let mut behind = gate.arrive(Way::Write, 0, 8);
         assert!(!inside(&mut behind));
         drop(waits);
         assert!(inside(&mut behind));
         drop((first, behind));
-        let state = gate.state();
-        assert!(state.inside.is_empty() && state.waiting.is_empty());
+        assert!(gate.state().places.is_empty());
+    }
+
+    proptest! {
+        /// Each is inside exactly when nobody who came earlier, and is still there, keeps it out.
+        #[test]
+        fn nobody_is_inside_too_early_or_waits_for_nothing(
+            steps in prop::collection::vec((0..4u8, 0..20u64, 1..6u64, 0..8usize), 1..60),
+        ) {
+            let gate = Arc::new(Gate::default());
+            let mut there: Vec<(Ticket, Pass)> = Vec::new();
+            for (kind, from, blocks, leaver) in steps {
+                match kind {
+                    0 if leaver < there.len() => drop(there.remove(leaver)),
+                    kind => {
+                        let way = [Way::Ordered, Way::Write, Way::Read, Way::Write][usize::from(kind)];
+                        let ticket = gate.arrive(way, from, blocks);
+                        let pass = Pass { id: ticket.id, way, from, to: from + blocks };
+                        there.push((ticket, pass));
+                    }
+                }
+                for at in 0..there.len() {
+                    let (before, rest) = there.split_at_mut(at);
+                    let (ticket, pass) = &mut rest[0];
+                    let free = !before.iter().any(|(_, other)| {
+                        let same = pass.from < other.to && other.from < pass.to;
+                        let ordered = [pass.way, other.way].contains(&Way::Ordered);
+                        ordered || same && other.way == Way::Write
+                    });
+                    prop_assert_eq!(inside(ticket), free);
+                }
+            }
+        }
     }
 }

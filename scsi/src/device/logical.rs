@@ -1,6 +1,6 @@
 //! A logical unit as one command meets it.
 
-use std::sync::Arc;
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use super::{
     answer::Refusal,
@@ -65,13 +65,27 @@ impl Logical {
         }
     }
 
+    /// Takes a place for blocks at the gate.
+    pub fn arrive(&self, way: Way, lba: u64, blocks: u64) -> Ticket {
+        let way = if self.attribute == TaskAttribute::Ordered { Way::Ordered } else { way };
+        self.unit.gate.arrive(way, lba, blocks)
+    }
+
     /// Waits for its turn at the blocks. The ticket is kept until they are done with.
     pub async fn turn(&self, way: Way, lba: u64, blocks: u64) -> Result<Ticket, Refusal> {
-        let way = if self.attribute == TaskAttribute::Ordered { Way::Ordered } else { way };
-        let mut ticket = self.unit.gate.arrive(way, lba, blocks);
-        ticket.enter().await;
-        self.going()?;
+        let mut ticket = self.arrive(way, lba, blocks);
+        self.wait(ticket.enter()).await?;
         Ok(ticket)
+    }
+
+    /// Waits for a turn of any kind, as long as it is wanted.
+    pub async fn wait<T>(&self, turn: impl Future<Output = T>) -> Result<T, Refusal> {
+        let mut turn = pin!(turn);
+        poll_fn(|context| match self.going() {
+            Ok(()) => turn.as_mut().poll(context).map(Ok),
+            Err(refusal) => Poll::Ready(Err(refusal)),
+        })
+        .await
     }
 
     /// Whether it is still wanted; asked before it touches the storage.

@@ -23,6 +23,13 @@ pub(super) struct Entry {
     pub ignores_reserve: bool,
 }
 
+impl Entry {
+    /// Whether it may change something that lasts.
+    pub fn changes(&self) -> bool {
+        matches!(self.class, Class::Writes | Class::Itself)
+    }
+}
+
 /// Lines of the table: operation code (and service action), class, whether RESERVE lets it
 /// through, and the usage data behind the operation code.
 macro_rules! commands {

@@ -43,8 +43,12 @@ pub(super) async fn unmap(unit: &Logical, length: usize, data: Vec<Bytes>) -> An
         unit.within(*lba, *blocks)?;
     }
     unit.writable()?;
-    for (lba, blocks) in extents.into_iter().filter(|(_, blocks)| *blocks > 0) {
-        let _turn = unit.turn(Way::Write, lba, blocks).await?;
+    // All now: what comes while the first is zeroed comes after the last, too.
+    let extents = extents.into_iter().filter(|(_, blocks)| *blocks > 0);
+    let extents: Vec<_> =
+        extents.map(|(lba, blocks)| (unit.arrive(Way::Write, lba, blocks), lba, blocks)).collect();
+    for (mut turn, lba, blocks) in extents {
+        unit.wait(turn.enter()).await?;
         unit.medium.zero(lba, blocks).await?;
     }
     if unit.writes_through() {

@@ -9,7 +9,6 @@ use std::{
 
 use super::{
     cdb,
-    conflicts::Class,
     dispatch::{self, Shared},
     gate::{Ticket, Way},
     inquiry::Port,
@@ -24,7 +23,7 @@ use crate::{
     nexus::{Nexus, TargetPort},
     sense::Sense,
     service::{Needs, Service},
-    task::{Command, Completion, LunAddress, Management, Unmanaged},
+    task::{Command, Completion, LunAddress, Management, Status, Unmanaged},
 };
 
 /// A target port with the logical units behind it.
@@ -86,8 +85,7 @@ impl Service for Target {
         arrival: &Arrival,
         command: Command,
     ) -> impl Future<Output = Completion> + Send + 'static {
-        let entry = opcodes::find(&command.cdb);
-        let changes = entry.is_ok_and(|it| matches!(it.class, Class::Writes | Class::Itself));
+        let changes = opcodes::find(&command.cdb).is_ok_and(opcodes::Entry::changes);
         let (shared, session) = (Arc::clone(&self.0), Arc::clone(session));
         let future = dispatch::run(shared, session, arrival.again(), command);
         Execution::begin(Box::pin(future), arrival.again(), changes)
@@ -143,8 +141,9 @@ fn end_tasks(unit: &Unit, session: &Session, function: Management) -> Option<Tic
 
 type Running = Pin<Box<dyn Future<Output = Completion> + Send>>;
 
-/// A command that has begun. Dropped, it goes on if it changes something and has reached the
-/// storage: its place at the gate must not be free before the storage has ended it.
+/// A command that has begun. Aborted, it ends at once unless it changes something and has reached
+/// the storage: its place at the gate must not be free before the storage has ended it. Nor is it
+/// when this is dropped; the command then goes on by itself.
 struct Execution {
     running: Option<Running>,
     ended: Option<Completion>,
@@ -174,7 +173,12 @@ impl Future for Execution {
         let Some(running) = &mut this.running else {
             return Poll::Pending;
         };
-        let ended = running.as_mut().poll(context);
+        let aborted = this.arrival.aborted(context.waker());
+        let ended = match aborted && !this.changes {
+            true => Poll::Ready(Completion::status(Status::TaskAborted)),
+            // What waits for its turn sees that for itself.
+            false => running.as_mut().poll(context),
+        };
         if ended.is_ready() {
             this.running = None;
         }

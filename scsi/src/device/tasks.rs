@@ -4,10 +4,15 @@
 //! its data. So it takes the [`Moment`] of then with it, and whatever ends tasks notes the moment of
 //! that: it means the commands that came before it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
+    },
+    task::Waker,
 };
+
+use futures_util::task::AtomicWaker;
 
 /// A place in the order of arrivals and aborts.
 pub(super) type Moment = u64;
@@ -29,12 +34,18 @@ impl Clock {
     }
 }
 
+/// Whether a command was aborted by itself, or nobody waits for it any more.
+#[derive(Debug, Default)]
+struct Dropped {
+    yes: AtomicBool,
+    waker: AtomicWaker,
+}
+
 /// A command that has come.
 #[derive(Debug)]
 pub struct Arrival {
     moment: Moment,
-    /// It was aborted by itself, or nobody waits for it any more.
-    dropped: Arc<AtomicBool>,
+    dropped: Arc<Dropped>,
 }
 
 impl Arrival {
@@ -45,7 +56,14 @@ impl Arrival {
 
     /// ABORT TASK.
     pub(super) fn abort(&self) {
-        self.dropped.store(true, SeqCst);
+        self.dropped.yes.store(true, SeqCst);
+        self.dropped.waker.wake();
+    }
+
+    /// Whether it was; if not yet, `waker` hears of it.
+    pub(super) fn aborted(&self, waker: &Waker) -> bool {
+        self.dropped.waker.register(waker);
+        self.dropped.yes.load(SeqCst)
     }
 
     /// The same by another hand.
@@ -101,7 +119,7 @@ impl Task {
     /// Whether it is not to touch the storage any more, if it has not yet.
     pub fn aborted(&self) -> bool {
         let all = self.tasks.aborted.load(SeqCst) > self.arrival.moment;
-        all || self.arrival.dropped.load(SeqCst)
+        all || self.arrival.dropped.yes.load(SeqCst)
     }
 
     /// Whether another nexus aborted it.

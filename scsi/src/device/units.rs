@@ -82,11 +82,7 @@ impl LogicalUnits {
     pub(super) fn leave(&self, session: u64) {
         let units: Vec<_> = self.units().values().cloned().collect();
         for unit in units {
-            let mut state = unit.state();
-            state.nexuses.remove(&session);
-            if state.reserved == Some(session) {
-                state.reserved = None;
-            }
+            unit.state().leave(session);
         }
     }
 }
@@ -117,6 +113,8 @@ pub(super) struct State {
     /// Persistent reservations.
     pub persistent: Persistent,
     nexuses: BTreeMap<u64, Nexus>,
+    /// Those that are gone, and whose tasks the storage has not ended.
+    left: Vec<Nexus>,
     clock: Arc<Clock>,
     /// When the tasks of all nexuses were ended last.
     ended: Moment,
@@ -141,6 +139,21 @@ impl State {
             attentions: Attentions::power_on(),
             tasks: Arc::new(Tasks::since(self.ended)),
         })
+    }
+
+    /// A nexus is gone.
+    fn leave(&mut self, session: u64) {
+        self.left.extend(self.nexuses.remove(&session));
+        self.left.retain(|nexus| nexus.tasks.running() > 0);
+        if self.reserved == Some(session) {
+            self.reserved = None;
+        }
+    }
+
+    /// Whether the storage still has tasks of an initiator whose nexus is gone.
+    pub fn has_left(&mut self, initiator: &str) -> bool {
+        self.left.retain(|nexus| nexus.tasks.running() > 0);
+        self.left.iter().any(|nexus| nexus.path.initiator.name == initiator)
     }
 
     /// All nexuses but one.

@@ -164,16 +164,15 @@ impl<'a, D: Directory> Connection<'a, D> {
         }
     }
 
-    /// Serves until the connection ends, in whatever way. The session is closed when everything
-    /// that the service has begun is over, or has taken too long. Whoever waits for the end of the
-    /// session waits for what this gives back to be dropped.
+    /// Serves until the connection ends, in whatever way, and everything that the service has begun
+    /// is over, or has taken too long.
     pub(super) async fn run(
-        mut self,
+        &mut self,
         mut reader: impl AsyncRead + Unpin,
         mut writer: impl AsyncWrite + Unpin,
         mut decoder: Decoder,
-        mut control: mpsc::UnboundedReceiver<End>,
-    ) -> mpsc::UnboundedReceiver<End> {
+        control: &mut mpsc::UnboundedReceiver<End>,
+    ) {
         let timer = sleep_until(Instant::now() + self.limits.idle);
         let life = sleep_until(Instant::now() + self.limits.discovery);
         tokio::pin!(timer, life);
@@ -244,12 +243,29 @@ impl<'a, D: Directory> Connection<'a, D> {
         drop((reader, writer));
         // Nobody waits for them any more (SAM-5 6.3.4).
         self.abort(|_| true);
-        // Writes that are still on their way must not land after those of the next session.
-        let all_over = async { while self.running.next().await.is_some() {} };
-        if timeout(self.limits.drain, all_over).await.is_err() {
+        self.abort_waiters();
+        if timeout(self.limits.drain, self.rest()).await.is_err() {
             log::warn!("{}: commands were still running when its session ended", self.initiator);
         }
-        control
+    }
+
+    /// Closes the session. What the service still changes then goes on, and whatever comes to the
+    /// same blocks waits for it there.
+    pub(super) fn close(&mut self) {
+        self.bound = None;
+    }
+
+    /// Whether something goes on that the service has begun.
+    pub(super) fn goes_on(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// Waits until everything that the service has begun is over. Until then its data is counted
+    /// as that of its initiator.
+    pub(super) async fn rest(&mut self) {
+        while let Some(done) = self.running.next().await {
+            self.done(done);
+        }
     }
 
     /// Whether data fails to come for too long. While nothing is read, it cannot.

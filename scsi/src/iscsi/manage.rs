@@ -1,7 +1,10 @@
 //! Task management and logout (RFC 7143, 11.5, 11.6, 11.14): answered when nothing more comes of
 //! the tasks that end.
 
-use futures_util::FutureExt;
+use futures_util::{
+    FutureExt,
+    future::{AbortHandle, abortable},
+};
 
 use super::{
     connection::{Connection, Done, Trouble},
@@ -30,8 +33,8 @@ pub(super) struct Waiter {
     itt: u32,
     /// The tasks of this session.
     left: Vec<u32>,
-    /// Whether the service waits for those of others.
-    others: bool,
+    /// While the service waits for those of others: what ends that.
+    others: Option<AbortHandle>,
     /// Whether the session ends then.
     end: bool,
 }
@@ -65,11 +68,12 @@ impl<D: Directory> Connection<'_, D> {
             Err(Unmanaged::Rejected) => return self.respond(header.itt, REJECTED),
         };
         let itt = header.itt;
-        self.running.push(Box::pin(ended.map(move |()| Done::Ended(itt))));
+        let (ended, others) = abortable(ended);
+        self.running.push(Box::pin(ended.map(move |_| Done::Ended(itt))));
         let whole = matches!(function, Management::TargetWarmReset | Management::TargetColdReset);
         let left = self.abort(|call| whole || call.lun == header.lun);
         let end = function == Management::TargetColdReset;
-        self.wait_for(Waiter { itt, left, others: true, end });
+        self.wait_for(Waiter { itt, left, others: Some(others), end });
         Ok(())
     }
 
@@ -78,7 +82,7 @@ impl<D: Directory> Connection<'_, D> {
         let known = self.tasks.get(&referenced).is_some_and(|task| task.call.lun == header.lun);
         if known {
             let left = self.abort(|call| call.itt == referenced);
-            self.wait_for(Waiter { itt: header.itt, left, others: false, end: false });
+            self.wait_for(Waiter { itt: header.itt, left, others: None, end: false });
             return Ok(());
         }
         // One that has not come yet is taken as come and aborted.
@@ -112,21 +116,29 @@ impl<D: Directory> Connection<'_, D> {
 
     /// The tasks of others have ended that a function was about.
     pub(super) fn others_are_silent(&mut self, itt: u32) {
-        if let Some(waiter) = self.waiters.iter_mut().find(|its| its.itt == itt && its.others) {
-            waiter.others = false;
+        let mut waiters = self.waiters.iter_mut();
+        if let Some(waiter) = waiters.find(|its| its.itt == itt && its.others.is_some()) {
+            waiter.others = None;
         }
         self.tell();
     }
 
     /// Tells those who have waited long enough.
     fn tell(&mut self) {
-        let over = |waiter: &mut Waiter| waiter.left.is_empty() && !waiter.others;
+        let over = |waiter: &mut Waiter| waiter.left.is_empty() && waiter.others.is_none();
         let ready: Vec<Waiter> = self.waiters.extract_if(.., over).collect();
         for waiter in ready {
             let _ = self.respond(waiter.itt, COMPLETE);
             if waiter.end {
                 self.drop_soon();
             }
+        }
+    }
+
+    /// Nobody waits for the functions any more, and nothing is to wait behind them.
+    pub(super) fn abort_waiters(&mut self) {
+        for others in self.waiters.drain(..).filter_map(|waiter| waiter.others) {
+            others.abort();
         }
     }
 

@@ -234,7 +234,7 @@ impl<D: Directory> Portal<D> {
             login = timeout(self.limits.login, self.login(&mut line, peer.ip())) => login,
             _ = stopping.wait_for(|stopping| *stopping) => return,
         };
-        let Ok(Some((established, ticket, control, last))) = login else { return };
+        let Ok(Some((established, ticket, mut control, last))) = login else { return };
         // Discovery shows no more than that somebody can speak.
         let turn = established.admission.is_none().then_some(turn);
         if *stopping.borrow() {
@@ -244,7 +244,7 @@ impl<D: Directory> Portal<D> {
         decoder.header_digest = established.parameters.header_digest;
         decoder.data_digest = established.parameters.data_digest;
         decoder.most = established.own_segment as usize;
-        let connection = Connection::new(
+        let mut connection = Connection::new(
             Arc::clone(&self.directory),
             (&self.limits, &self.room),
             local,
@@ -253,17 +253,19 @@ impl<D: Directory> Portal<D> {
         );
         // The nexus is there before the initiator hears of it.
         let mut outbox = last;
-        let control = match timeout(self.limits.login, outbox.flush(&mut writer)).await {
-            Ok(Ok(())) => connection.run(reader, writer, decoder, control).await,
-            _ => {
-                drop(connection);
-                control
-            }
-        };
-        // In this order: who waits for the end of this session finds its place free.
-        drop(ticket);
-        drop(control);
-        drop(turn);
+        if let Ok(Ok(())) = timeout(self.limits.login, outbox.flush(&mut writer)).await {
+            connection.run(reader, writer, decoder, &mut control).await;
+        }
+        connection.close();
+        // In this order: who waits for the end of this session finds its place free, or where
+        // commands go on, its identity.
+        let counted = connection.goes_on().then_some(ticket);
+        if let Some(ticket) = &counted {
+            ticket.is_over();
+        }
+        drop((control, turn));
+        connection.rest().await;
+        drop(counted);
     }
 
     /// Goes through a login up to its last response, which is not sent yet.

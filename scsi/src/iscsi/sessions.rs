@@ -31,7 +31,8 @@ struct Entry {
     target: Option<TargetPort>,
     address: IpAddr,
     tsih: u16,
-    wire: Wire,
+    /// `None` when it is over, and only its commands are not.
+    wire: Option<Wire>,
 }
 
 /// All sessions.
@@ -55,6 +56,16 @@ pub(super) enum Entered<'a> {
 pub(super) struct Ticket<'a> {
     sessions: &'a Sessions,
     pub(super) tsih: u16,
+}
+
+impl Ticket<'_> {
+    /// The session is over, and its identity free for the next. It is counted as long as its
+    /// commands are there.
+    pub(super) fn is_over(&self) {
+        for entry in self.sessions.entries().iter_mut().filter(|entry| entry.tsih == self.tsih) {
+            entry.wire = None;
+        }
+    }
 }
 
 impl Drop for Ticket<'_> {
@@ -81,8 +92,8 @@ impl Sessions {
         let same = |entry: &&Entry| {
             target.is_some() && entry.initiator == *initiator && entry.target.as_ref() == target
         };
-        if let Some(entry) = entries.iter().find(same) {
-            return Entered::Occupied(entry.wire.clone());
+        if let Some(wire) = entries.iter().filter(same).find_map(|entry| entry.wire.clone()) {
+            return Entered::Occupied(wire);
         }
         let alike = |entry: &&Entry| entry.target.is_some() == target.is_some();
         let alike: Vec<&Entry> = entries.iter().filter(alike).collect();
@@ -111,20 +122,20 @@ impl Sessions {
         };
         let (wire, control) = mpsc::unbounded_channel();
         let (initiator, target) = (initiator.clone(), target.cloned());
-        entries.push(Entry { initiator, target, address, tsih, wire });
+        entries.push(Entry { initiator, target, address, tsih, wire: Some(wire) });
         Entered::Ticket(Ticket { sessions: self, tsih }, control)
     }
 
     /// Whether there is a session with this number.
     pub(super) fn has(&self, tsih: u16) -> bool {
-        self.entries().iter().any(|entry| entry.tsih == tsih)
+        self.entries().iter().any(|entry| entry.tsih == tsih && entry.wire.is_some())
     }
 
     /// Ends all.
     pub(super) fn end(&self) {
-        for entry in self.entries().iter() {
+        for wire in self.entries().iter().filter_map(|entry| entry.wire.as_ref()) {
             // One that is over need not be told.
-            let _ = entry.wire.send(End::Drop);
+            let _ = wire.send(End::Drop);
         }
     }
 }

@@ -60,8 +60,9 @@ fn clear_task_set_ends_what_others_run_and_tells_them_one_way_or_the_other() {
         tell_aborted(&host, tas);
         assert_eq!((all(&other).len(), all(&idle).len()), (usize::from(!tas), usize::from(!tas)));
         disk.hold();
+        let apart = [0x2a, 0, 0, 0, 0, 9, 0, 0, 1, 0];
         let (mut own, mut others) =
-            (host.begin(0, &WRITE, &[1; 512]), other.begin(0, &WRITE, &[2; 512]));
+            (host.begin(0, &WRITE, &[1; 512]), other.begin(0, &apart, &[2; 512]));
         assert!(poll(&mut own).is_none() && poll(&mut others).is_none());
         let mut cleared = begin(&host, 0, Management::ClearTaskSet).unwrap();
         assert!(poll(&mut cleared).is_none(), "they touch the storage still");

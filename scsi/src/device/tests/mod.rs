@@ -4,6 +4,7 @@ mod attentions;
 mod blocks;
 mod guards;
 mod identity;
+mod late_writes;
 mod management;
 mod parsing;
 mod reservations;

@@ -1,6 +1,10 @@
 //! UNMAP, WRITE SAME, GET LBA STATUS, READ CAPACITY.
 
-use crate::{device::fake::System, sense::Sense, task::Status};
+use crate::{
+    device::fake::{System, poll},
+    sense::Sense,
+    task::Status,
+};
 
 fn unmap(extents: &[(u64, u32)]) -> Vec<u8> {
     let size = u16::try_from(16 * extents.len()).unwrap();
@@ -16,6 +20,27 @@ fn unmap(extents: &[(u64, u32)]) -> Vec<u8> {
 fn unmap_cdb(list: &[u8]) -> [u8; 10] {
     let [high, low] = u16::try_from(list.len()).unwrap().to_be_bytes();
     [0x42, 0, 0, 0, 0, 0, 0, high, low, 0]
+}
+
+#[test]
+fn what_comes_after_an_unmap_comes_after_each_of_its_extents() {
+    let (system, disk) = System::new(100);
+    let (host, other) = (system.ready("a", 1), system.ready("b", 1));
+    disk.hold();
+    let write = |lba| [0x2a, 0, 0, 0, 0, lba, 0, 0, 1, 0];
+    let mut first = other.begin(0, &write(8), &[1; 512]);
+    let held = disk.hold_no_more();
+    // The second time it waits for itself.
+    let list = unmap(&[(8, 1), (40, 1), (8, 1)]);
+    let mut unmap = host.begin(0, &unmap_cdb(&list), &list);
+    let mut newer = other.begin(0, &write(40), &[2; 512]);
+    assert!(poll(&mut first).is_none() && poll(&mut unmap).is_none());
+    assert!(poll(&mut newer).is_none());
+    drop(held);
+    for command in [&mut first, &mut unmap, &mut newer] {
+        assert_eq!(poll(command).unwrap().status, Status::Good);
+    }
+    assert_eq!((host.read(8, 1), host.read(40, 1)), (vec![0; 512], vec![2; 512]));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use futures_util::future::{join, join_all};
 use super::{Serving, TARGET, host, raw::Raw, read, read10, within, write, write10};
 use crate::{
     iscsi::{
-        Initiator,
+        initiator::{Initiator, InitiatorError},
         pdu::{DataOut, NO_TAG, NopOut, Response, ScsiCommand},
         portal::Limits,
     },
@@ -171,5 +171,37 @@ async fn data_that_was_asked_for_has_to_come() {
     })
     .await;
     serving.disk.closed(1).await;
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn commands_that_outlive_their_session_are_counted_while_they_are_there() {
+    let limits = Limits {
+        drain: Duration::ZERO,
+        sessions_per_initiator: 1,
+        buffered_always: 0,
+        buffered_by_all: 4 << 20,
+        ..Limits::default()
+    };
+    let serving = Serving::open(limits).await;
+    let mut raw = Raw::login(&serving, &[]).await;
+    let stuck = raw.command(1, &[0xc1, 0, 0, 0, 0, 0]);
+    raw.send(stuck.write(), &[]).await;
+    let ping = NopOut { immediate: true, itt: 50, ttt: NO_TAG, ..NopOut::default() };
+    raw.send(ping.write(), &[]).await;
+    assert!(matches!(raw.response().await, Some(Response::NopIn(_))));
+    drop(raw);
+    serving.disk.closed(1).await;
+    let refused = within(host().login(serving.address, TARGET)).await.unwrap_err();
+    assert!(matches!(refused, InitiatorError::Refused(0x0302)), "{refused}");
+    let other = "iqn.2026-11.test:other";
+    let mut raw = Raw::login_as(&serving, other, &SOLICITED).await;
+    assert_eq!(hoard(&mut raw, 4).await, 1, "it leaves 3 MiB");
+    drop(raw);
+    serving.disk.closed(2).await;
+    serving.disk.release.add_permits(1);
+    within(async { while host().login(serving.address, TARGET).await.is_err() {} }).await;
+    let mut raw = Raw::login_as(&serving, other, &SOLICITED).await;
+    assert_eq!(hoard(&mut raw, 4).await, 2, "it leaves 4 MiB");
     serving.stop().await;
 }
