@@ -182,8 +182,9 @@ async fn threads_that_are_stuck_are_replaced() {
     }
 }
 
-async fn command(session: &Session, lun: u16, write: bool, byte: u8) -> Vec<u8> {
-    let cdb = [if write { 0x2a } else { 0x28 }, 0, 0, 0, 0, 0, 0, 0, 8, 0];
+/// Reads or writes 4 KiB from a block on.
+async fn command(session: &Session, lun: u16, lba: u8, write: bool, byte: u8) -> Vec<u8> {
+    let cdb = [if write { 0x2a } else { 0x28 }, 0, 0, 0, 0, lba, 0, 0, 8, 0];
     let data = if write { Bytes::from(vec![byte; 4096]) } else { Bytes::new() };
     let expected = if write { 0 } else { 4096 };
     let lun = LunAddress::from_number(lun).unwrap();
@@ -213,13 +214,14 @@ async fn a_lun_whose_disk_is_stuck_does_not_block_the_others_of_its_session() {
     }
     latch.set(true);
     let mut stuck = JoinSet::new();
-    for n in 0..STUCK {
+    for n in 0..STUCK as u8 {
         let session = session.clone();
-        stuck.spawn(async move { command(&session, 0, n % 2 == 1, 1).await });
+        // Of blocks of its own, or one would wait for the other.
+        stuck.spawn(async move { command(&session, 0, 8 * n, n % 2 == 1, 1).await });
     }
     for lun in 1..32 {
-        within(command(&session, lun, true, lun as u8)).await;
-        assert_eq!(within(command(&session, lun, false, 0)).await, [lun as u8; 4096]);
+        within(command(&session, lun, 0, true, lun as u8)).await;
+        assert_eq!(within(command(&session, lun, 0, false, 0)).await, [lun as u8; 4096]);
     }
     latch.set(false);
     within(stuck.join_all()).await;
