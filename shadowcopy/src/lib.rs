@@ -20,6 +20,7 @@
 //! | [`crew`], [`copyist`], [`worker`] | writers and provider on threads of their own |
 //! | [`mountinfo`] | what is mounted where |
 //! | [`volume`] | a mounted volume and the LUN it is on |
+//! | [`writers`] | PostgreSQL, MariaDB and MySQL, hooks, programs; their configuration |
 //! | [`catalogue`] | what is kept of every backup |
 
 pub mod catalogue;
@@ -38,3 +39,4 @@ pub mod step;
 pub mod volume;
 pub mod worker;
 pub mod writer;
+pub mod writers;
