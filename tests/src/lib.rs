@@ -13,6 +13,8 @@
 //! | [`run`] | running a command and what came of it |
 //! | [`lab`] | the array, the instances, their environment |
 //! | [`tgt`] | the target that ours is compared with |
+//! | [`postgres`] | a PostgreSQL server |
+//! | [`server`] | what both have in common: their user, their process |
 //! | [`proxy`] | a network that loses, doubles and reorders; seeded chance |
 //! | [`mid_order`] | where a cable breaks while a change goes through a mailbox |
 //! | [`conformance`] | libiscsi's suite: run and read |
@@ -26,8 +28,10 @@ pub mod carrier;
 pub mod conformance;
 pub mod lab;
 pub mod mid_order;
+pub mod postgres;
 pub mod proxy;
 pub mod run;
+pub mod server;
 pub mod tgt;
 
 pub use carrier::Carrier;

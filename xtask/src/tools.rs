@@ -10,7 +10,7 @@ struct Tool {
     package: &'static str,
 }
 
-const TOOLS: [Tool; 15] = [
+const TOOLS: [Tool; 18] = [
     Tool { program: "mkfs.ext4", package: "e2fsprogs" },
     Tool { program: "e2fsck", package: "e2fsprogs" },
     Tool { program: "ip", package: "iproute2" },
@@ -26,6 +26,9 @@ const TOOLS: [Tool; 15] = [
     Tool { program: "qemu-img", package: "qemu-utils" },
     Tool { program: "sg_inq", package: "sg3-utils" },
     Tool { program: "sg_vpd", package: "sg3-utils" },
+    Tool { program: "pg_ctlcluster", package: "postgresql" },
+    Tool { program: "mariadbd", package: "mariadb-server" },
+    Tool { program: "setpriv", package: "util-linux" },
 ];
 
 /// Makes sure that every tool and cargo-nextest is there: installs the missing ones as root on a Debian-like

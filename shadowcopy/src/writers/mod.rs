@@ -2,8 +2,12 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | [`postgresql`] | PostgreSQL 15 and later |
 //! | [`program`] | hooks in a directory, and writers that are programs |
 //! | [`deadline`] | what is left of the time of a call |
+//! | `secret` | files with passwords |
 
 pub mod deadline;
+pub mod postgresql;
 pub mod program;
+mod secret;
