@@ -14,6 +14,7 @@
 //! | [`lab`] | the array, the instances, their environment |
 //! | [`tgt`] | the target that ours is compared with |
 //! | [`postgres`] | a PostgreSQL server |
+//! | [`mariadb`] | a MariaDB server |
 //! | [`server`] | what both have in common: their user, their process |
 //! | [`proxy`] | a network that loses, doubles and reorders; seeded chance |
 //! | [`mid_order`] | where a cable breaks while a change goes through a mailbox |
@@ -27,6 +28,7 @@ pub mod cable;
 pub mod carrier;
 pub mod conformance;
 pub mod lab;
+pub mod mariadb;
 pub mod mid_order;
 pub mod postgres;
 pub mod proxy;

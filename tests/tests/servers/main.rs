@@ -1,5 +1,6 @@
 //! Writers against real servers.
 
+mod mariadb;
 mod postgresql;
 
 use std::time::Duration;
