@@ -20,6 +20,7 @@ use provider::{
     guid::{SetId, SnapshotId},
     host::Clock,
 };
+use serde::Deserialize;
 
 pub use self::{run::run, window::Window};
 use crate::{
@@ -56,7 +57,8 @@ impl Plan {
 }
 
 /// What to do where a writer fails or a file system knows no freezing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Policy {
     /// Give the backup up.
     #[default]

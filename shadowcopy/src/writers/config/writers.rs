@@ -1,0 +1,92 @@
+//! The writers a configuration names, made ready.
+
+use std::{fmt, time::Duration};
+
+use super::Config;
+use crate::{
+    writer::{Begun, Fault, Writer},
+    writers::{
+        mariadb::MariaDb,
+        postgresql::PostgreSql,
+        program::{Hooks, Program, chosen, recover},
+    },
+};
+
+/// The configuration knows no such writer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoWriter {
+    name: String,
+    known: Vec<String>,
+}
+
+impl fmt::Display for NoWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is no writer {:?}; shadowcopy.toml ", self.name)?;
+        match self.known.as_slice() {
+            [] => f.write_str("has none"),
+            known => write!(f, "has {}", known.join(", ")),
+        }
+    }
+}
+
+impl std::error::Error for NoWriter {}
+
+impl Config {
+    /// Names of the database servers: `postgresql/NAME`, then `mariadb/NAME`.
+    pub fn servers(&self) -> impl Iterator<Item = String> {
+        let postgresql = self.file.postgresql.keys().map(|name| format!("postgresql/{name}"));
+        let mariadb = self.file.mariadb.keys().map(|name| format!("mariadb/{name}"));
+        postgresql.chain(mariadb)
+    }
+
+    /// A database server, not connected yet.
+    ///
+    /// # Errors
+    /// That it is not there; the error names those that are.
+    pub fn server(&self, name: &str) -> Result<Box<dyn Writer>, NoWriter> {
+        let postgresql = self.file.postgresql.iter().find_map(|(key, section)| {
+            let settings = section.settings(&key.to_string());
+            (name == format!("postgresql/{key}"))
+                .then(|| Box::new(PostgreSql::new(settings)) as Box<dyn Writer>)
+        });
+        let mariadb = self.file.mariadb.iter().find_map(|(key, section)| {
+            let settings = section.settings(&key.to_string());
+            (name == format!("mariadb/{key}"))
+                .then(|| Box::new(MariaDb::new(settings)) as Box<dyn Writer>)
+        });
+        let none = || NoWriter { name: name.to_owned(), known: self.servers().collect() };
+        postgresql.or(mariadb).ok_or_else(none)
+    }
+
+    /// The writers that take part in every backup: the programs of the directory of programs, by
+    /// name, and then the hooks, which freeze last.
+    ///
+    /// # Errors
+    /// That a directory is not there, or a file in it is not to be trusted.
+    pub fn always(&self) -> Result<Vec<Box<dyn Writer>>, Fault> {
+        let mut writers: Vec<Box<dyn Writer>> = Vec::new();
+        if let Some(programs) = &self.file.programs {
+            for path in chosen::executables(&programs.directory)? {
+                writers.push(Box::new(Program::new(path, programs.timeout)));
+            }
+        }
+        if let Some(hooks) = &self.file.hooks {
+            writers.push(Box::new(Hooks::new(hooks.directory.clone(), hooks.timeout)));
+        }
+        Ok(writers)
+    }
+
+    /// Has the hooks and the programs thaw, in the reverse order, after a coordinator that died.
+    /// Databases need nothing: their locks died with its sessions. Empty: all went well.
+    #[must_use]
+    pub fn thaw_after_crash(&self, begun: &Begun, within: Duration) -> Vec<Fault> {
+        let hooks =
+            self.file.hooks.iter().flat_map(|hooks| {
+                recover::thaw_hooks(&hooks.directory, begun, hooks.timeout, within)
+            });
+        let programs = self.file.programs.iter().flat_map(|programs| {
+            recover::thaw_programs(&programs.directory, begun, programs.timeout, within)
+        });
+        hooks.chain(programs).collect()
+    }
+}
