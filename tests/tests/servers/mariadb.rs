@@ -1,7 +1,9 @@
 //! MariaDB: the cycle with both locks, and what breaks it.
 
 use std::{
-    process::Child,
+    fs,
+    os::unix::fs::PermissionsExt,
+    process::{Child, Command},
     time::{Duration, Instant},
 };
 
@@ -245,4 +247,36 @@ fn a_user_without_the_right_is_told_which() {
     let fault = writer.prepare(&begun(), LONG).unwrap_err();
     assert_eq!(fault.kind, FaultKind::NonRetryable, "{fault}");
     assert!(fault.action.unwrap().contains("GRANT RELOAD"));
+}
+
+#[test]
+fn a_user_is_known_by_the_socket_or_by_a_password() {
+    let bench = Bench::new();
+    let whoami = Command::new("id").arg("-un").output().unwrap().stdout;
+    let user = String::from_utf8(whoami).unwrap().trim().to_owned();
+    let known = "ALTER USER backup@localhost IDENTIFIED BY 'geheim'";
+    let socket = format!("CREATE OR REPLACE USER '{user}'@localhost IDENTIFIED VIA unix_socket");
+    bench.server.sql(&format!("{known}; {socket}; GRANT ALL ON *.* TO '{user}'@localhost")).ok();
+    let file = bench.dir.path().join("password");
+    let described = |user: &str, password: Option<&str>| {
+        if let Some(password) = password {
+            fs::write(&file, password).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        let settings = Settings {
+            name: "shop".to_owned(),
+            address: Address::Socket(bench.server.socket()),
+            user: user.to_owned(),
+            password_file: password.map(|_| file.clone()),
+            limit: None,
+            lock_wait: SHORT,
+            lock: Lock::Auto,
+        };
+        MariaDb::new(settings).describe(LONG)
+    };
+    described(&user, None).unwrap();
+    described("backup", Some("geheim\n")).unwrap();
+    let fault = described("backup", Some("verkehrt")).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::NonRetryable, "{fault}");
+    assert!(!fault.to_string().contains("verkehrt"), "{fault}");
 }
