@@ -21,14 +21,14 @@ pub fn platform() -> String {
     format!("{system}/{machine}")
 }
 
-/// What `-h` prints. `mode` is `None` for commands that have none, such as `horcmstart`.
+/// What `-h` prints of a command that is called so. `mode` is `None` for commands that have none, such as `horcmstart`.
 #[must_use]
-pub fn text(spec: &Spec, mode: Option<Mode>, instance: Instance) -> String {
+pub fn text<R>(spec: &Spec<R>, call: &str, mode: Option<Mode>, instance: Instance) -> String {
     let mut text = format!(
         "Model  : RAID-Manager/{}\nVer&Rev: {}\nUsage  : {} [options]",
         platform(),
         version(),
-        crate::call(spec.name)
+        call
     );
     if let Some(operands) = spec.operands {
         let _ = write!(text, " {}", operands.shown);
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn raidqry_is_the_literal_sample_but_for_platform_and_version() {
         let two_hundred = "200".parse().unwrap();
-        let text = text(find("raidqry").unwrap(), Some(Mode::Horc), two_hundred);
+        let text = text(find("raidqry").unwrap(), "raidqry", Some(Mode::Horc), two_hundred);
         let sample = "\
 Usage  : raidqry [options] for HORC[200]
  -h     Help/Usage

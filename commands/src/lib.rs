@@ -27,9 +27,9 @@
 //! | [`finding`] | the disks of this host, by device lists |
 //! | [`partitions`], `volume_info` | partition tables, kept and written back |
 //! | [`failure`] | why a command did not do its work |
-//! | [`links`] | `horcm link DIR` |
+//! | [`links`] | the links of a multi-call binary |
 //! | `attach` | a LUN as a file: `horcm attach`, on Linux |
-//! | [`multicall`] | one binary, many names; `horcm` itself |
+//! | [`multicall`] | one binary, many names, and what it does by its own |
 
 #[cfg(target_os = "linux")]
 pub mod attach;
@@ -61,38 +61,39 @@ pub mod subcommand;
 pub mod table;
 mod volume_info;
 
+use multicall::Family;
 use table::Spec;
+
+/// The commands of the binary `horcm`.
+pub static HORCM: Family =
+    Family { binary: "horcm", prefix: "", linked: command::ALL, own: command::OWN };
 
 /// Every command of CCI's, in the order of lists. Each may be called by a link of its name.
 #[must_use]
 pub fn all() -> &'static [&'static Spec] {
-    command::ALL
+    HORCM.linked
 }
 
 /// Commands that CCI has not: `horcm NAME`, never by a link.
 #[must_use]
 pub fn own() -> &'static [&'static Spec] {
-    command::OWN
+    HORCM.own
 }
 
 /// How the command of this name is called: `horcm NAME` where it has no link.
 #[must_use]
 pub fn call(name: &str) -> String {
-    match own().iter().any(|spec| spec.name == name) {
-        true => format!("horcm {name}"),
-        false => name.to_owned(),
-    }
+    HORCM.call(name)
 }
 
 /// The command of this name; a link may also end in `.exe`.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Spec> {
-    let name = name.strip_suffix(".exe").unwrap_or(name);
-    all().iter().copied().find(|spec| spec.names().any(|known| known == name))
+    HORCM.find(name)
 }
 
 /// The command of this name behind `horcm`.
 #[must_use]
 pub fn find_behind_horcm(name: &str) -> Option<&'static Spec> {
-    find(name).or_else(|| own().iter().copied().find(|spec| spec.name == name))
+    HORCM.find_behind(name)
 }

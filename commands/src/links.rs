@@ -1,4 +1,4 @@
-//! The link names of the multi-call binary: `horcm link DIR`.
+//! The link names of a multi-call binary: `horcm link DIR`.
 
 use std::{
     fs, io,
@@ -7,22 +7,25 @@ use std::{
 
 use model::{CciError, CciResult, Code};
 
-/// Makes a link for every command name in a directory, which is made where missing. Links that
+/// Makes a link to this binary for every one of the names in a directory, which is made where missing. Links that
 /// are there already and lead to this binary are left alone.
 ///
 /// # Errors
 /// EX_EACCES, before anything is made, when something else stands under one of the names; or
 /// what the file system says.
-pub fn link(directory: &Path) -> CciResult<usize> {
+pub fn link(names: impl Iterator<Item = &'static str>, directory: &Path) -> CciResult<usize> {
     let binary = std::env::current_exe()
         .and_then(fs::canonicalize)
-        .map_err(|error| failed(Path::new("horcm"), &error))?;
-    link_to(&binary, directory)
+        .map_err(|error| failed(Path::new("this program"), &error))?;
+    link_to(&binary, names, directory)
 }
 
-fn link_to(binary: &Path, directory: &Path) -> CciResult<usize> {
+fn link_to(
+    binary: &Path,
+    names: impl Iterator<Item = &'static str>,
+    directory: &Path,
+) -> CciResult<usize> {
     fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
-    let names = crate::all().iter().flat_map(|spec| spec.names());
     let paths: Vec<PathBuf> = names.map(|name| directory.join(file_name(name))).collect();
     let mut missing = Vec::new();
     for path in &paths {
@@ -84,15 +87,15 @@ mod tests {
         let binary = root.join("horcm");
         fs::write(&binary, "").unwrap();
         let directory = root.join("bin");
-        let made = link_to(&binary, &directory).unwrap();
+        let made = link_to(&binary, crate::HORCM.names(), &directory).unwrap();
         assert_eq!(made, fs::read_dir(&directory).unwrap().count());
-        assert_eq!(link_to(&binary, &directory).unwrap(), made);
+        assert_eq!(link_to(&binary, crate::HORCM.names(), &directory).unwrap(), made);
 
         let foreign = directory.join("pairdisplay");
         fs::remove_file(&foreign).unwrap();
         fs::write(&foreign, "mine").unwrap();
         fs::remove_file(directory.join("pairsplit")).unwrap();
-        let error = link_to(&binary, &directory).unwrap_err();
+        let error = link_to(&binary, crate::HORCM.names(), &directory).unwrap_err();
         assert_eq!(error.code, Code::ExEacces);
         assert_eq!(fs::read_to_string(&foreign).unwrap(), "mine");
         assert!(!directory.join("pairsplit").exists(), "it made links before refusing");

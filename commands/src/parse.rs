@@ -71,7 +71,7 @@ impl Typed {
 /// # Errors
 /// EX_UNWOPT for an unknown option, EX_REQARG for a missing word, EX_OPTINV for options that
 /// exclude each other, EX_INVARG for too much of anything.
-pub fn parse(spec: &'static Spec, words: &[String]) -> CciResult<Typed> {
+pub fn parse<R>(spec: &'static Spec<R>, words: &[String]) -> CciResult<Typed> {
     if words.len() > MAX_WORDS {
         let wrong = format!("more than {MAX_WORDS} words");
         return Err(usage(spec.name, Code::ExInvarg, "the command line", wrong));
@@ -91,7 +91,7 @@ pub fn parse(spec: &'static Spec, words: &[String]) -> CciResult<Typed> {
 }
 
 /// All behind `-x` belongs to the sub-command, with words like `-a`.
-fn split<'a>(spec: &Spec, words: &'a [String]) -> (&'a [String], Option<&'a [String]>) {
+fn split<'a, R>(spec: &Spec<R>, words: &'a [String]) -> (&'a [String], Option<&'a [String]>) {
     let known = spec.all_options().any(|opt| opt.name == "x");
     match words.iter().position(|word| known && word == "-x") {
         Some(at) => (&words[..at], Some(&words[at + 1..])),
@@ -99,7 +99,7 @@ fn split<'a>(spec: &Spec, words: &'a [String]) -> (&'a [String], Option<&'a [Str
     }
 }
 
-fn sub_command_words(spec: &Spec, words: &[String]) -> CciResult<Given> {
+fn sub_command_words<R>(spec: &Spec<R>, words: &[String]) -> CciResult<Given> {
     let wrong = match words.len() {
         0 => (Code::ExReqarg, "a word behind it is missing"),
         1..=MOST_WORDS => return Ok(Given { words: words.to_vec(), position: usize::MAX }),
@@ -109,7 +109,7 @@ fn sub_command_words(spec: &Spec, words: &[String]) -> CciResult<Given> {
 }
 
 /// One word of argv as clap takes it.
-fn rewrite(spec: &'static Spec, word: &str) -> CciResult<String> {
+fn rewrite<R>(spec: &'static Spec<R>, word: &str) -> CciResult<String> {
     let Some(name) = word.strip_prefix('-').filter(|name| !name.is_empty()) else {
         return Ok(word.to_owned());
     };
@@ -125,7 +125,7 @@ fn rewrite(spec: &'static Spec, word: &str) -> CciResult<String> {
 }
 
 /// Whether a word is an option of the command.
-pub(crate) fn is_option(spec: &'static Spec, word: &str) -> bool {
+pub(crate) fn is_option<R>(spec: &'static Spec<R>, word: &str) -> bool {
     word.starts_with('-') && word != "-" && rewrite(spec, word).is_ok()
 }
 
@@ -145,7 +145,7 @@ fn glued<'a>(opt: &Opt, typed: &'a str) -> Option<&'a str> {
 }
 
 /// The table as clap sees it. Only the command that was called is built: start-up counts.
-fn grammar(spec: &'static Spec) -> clap::Command {
+fn grammar<R>(spec: &'static Spec<R>) -> clap::Command {
     let mut command = clap::Command::new(spec.name)
         .no_binary_name(true)
         .disable_help_flag(true)
@@ -168,7 +168,7 @@ fn grammar(spec: &'static Spec) -> clap::Command {
 }
 
 /// clap's refusal in CCI's words.
-fn refusal(spec: &Spec, error: &clap::Error) -> CciError {
+fn refusal<R>(spec: &Spec<R>, error: &clap::Error) -> CciError {
     let context = |kind| {
         let text = error.get(kind)?.to_string();
         let bare = text.split([' ', '=']).next()?.trim_start_matches("--");
@@ -195,7 +195,7 @@ fn refusal(spec: &Spec, error: &clap::Error) -> CciError {
     }
 }
 
-fn collect(spec: &'static Spec, matches: &ArgMatches) -> Typed {
+fn collect<R>(spec: &'static Spec<R>, matches: &ArgMatches) -> Typed {
     let words = |id: &str| -> Vec<String> {
         let words = matches.try_get_many::<String>(id).ok().flatten();
         words.map(|w| w.cloned().collect()).unwrap_or_default()

@@ -62,7 +62,7 @@ fn attempt(spec: &'static Spec, typed: &Typed, world: &mut World<'_>) -> Outcome
     if typed.has("h") {
         let scope = Scope::typed(typed, &world.environment, spec.name)?;
         let mode = modal.then_some(scope.mode);
-        let text = help::text(spec, mode, scope.instance);
+        let text = help::text(spec, &crate::call(spec.name), mode, scope.instance);
         world.output.write_all(text.as_bytes())?;
         return Ok(0);
     }

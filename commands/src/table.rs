@@ -5,9 +5,13 @@
 
 use crate::{failure::Outcome, parse::Typed, session::Session, subcommand};
 
-/// A command: its name, its options, and what it does.
+/// What a command of CCI's does. Everything typed has been checked against the table.
+pub type Run = fn(&mut Session<'_, '_>, &Typed) -> Outcome;
+
+/// A command: its name, its options, and what it does. The `drm` commands do it with other things
+/// at hand, so what a command does is a type of its own.
 #[derive(Debug, Clone, Copy)]
-pub struct Spec {
+pub struct Spec<R: 'static = Run> {
     /// The name, as in `pairdisplay`.
     pub name: &'static str,
     /// Other names it answers to, such as `horcmstart.sh`.
@@ -20,11 +24,11 @@ pub struct Spec {
     pub options: &'static [Opt],
     /// The words that belong to no option, if it takes any.
     pub operands: Option<Operands>,
-    /// What it does. Everything typed has been checked against the table.
-    pub run: fn(&mut Session<'_, '_>, &Typed) -> Outcome,
+    /// What it does.
+    pub run: R,
 }
 
-impl Spec {
+impl<R> Spec<R> {
     /// Every option, the common ones first.
     pub fn all_options(&self) -> impl Iterator<Item = &'static Opt> {
         let common = self.common.iter().flat_map(|group| group.iter());

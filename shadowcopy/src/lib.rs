@@ -22,19 +22,29 @@
 //! | [`volume`] | a mounted volume and the LUN it is on |
 //! | [`writers`] | PostgreSQL, MariaDB and MySQL, hooks, programs; their configuration |
 //! | [`catalogue`] | what is kept of every backup |
+//! | [`command`] | the `drm` commands, one file each |
+//! | [`console`] | what a running command has at hand |
+//! | [`message`] | the messages, `KAVX0001-I` and the like, as one table |
+//! | [`failure`] | why a command did not do its work |
+//! | [`run`] | from argv to exit code |
 
 pub mod catalogue;
+pub mod command;
+pub mod console;
 pub mod coordinator;
 pub mod copies;
 pub mod copyist;
 pub mod crew;
+pub mod failure;
 pub mod freeze;
 pub mod freezer;
 pub mod ledger;
 pub mod limits;
+pub mod message;
 pub mod mountinfo;
 pub mod observer;
 pub mod places;
+pub mod run;
 pub mod step;
 pub mod volume;
 pub mod worker;

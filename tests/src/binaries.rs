@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf};
 
-/// The folder of `arrayd`, `horcmd` and `horcm`: `LAB_BIN`, or the profile folder this very
+/// The folder of `arrayd`, `horcmd`, `horcm` and `drm`: `LAB_BIN`, or the profile folder this very
 /// program was built into.
 ///
 /// # Panics
@@ -10,7 +10,7 @@ use std::{env, path::PathBuf};
 #[must_use]
 pub fn folder() -> PathBuf {
     let folder = env::var_os("LAB_BIN").map_or_else(beside_this_program, PathBuf::from);
-    for name in ["arrayd", "horcmd", "horcm"] {
+    for name in ["arrayd", "horcmd", "horcm", "drm"] {
         assert!(
             folder.join(name).is_file(),
             "{} is not built; run `cargo build` first, or `cargo xtask test`",

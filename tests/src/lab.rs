@@ -98,6 +98,7 @@ impl Lab {
         }
         lab.write_conf(HBA, PORTALS);
         lab.program("horcm", ["link".as_ref(), lab.links().as_os_str()]).ok();
+        lab.program("drm", ["link".as_ref(), lab.links().as_os_str()]).ok();
         lab
     }
 

@@ -7,7 +7,8 @@ use std::{
     process::Command,
 };
 
-use commands::table::Opt;
+use commands::{HORCM, multicall::Family, table::Opt};
+use shadowcopy::command::DRM;
 
 use crate::{
     cargo::{Result, cargo, succeed, workspace},
@@ -24,34 +25,44 @@ pub fn run() -> Result {
         fs::remove_dir_all(&tree).map_err(said(&tree))?;
     }
     let bin = tree.join("HORCM/usr/bin");
-    for program in ["arrayd", "horcmd", "horcm"] {
+    for program in ["arrayd", "horcmd", "horcm", "drm"] {
         copy(&target.join("release").join(program), &bin.join(program))?;
     }
-    let mut link = Command::new(bin.join("horcm"));
-    link.arg("link").arg(&bin);
-    succeed(link)?;
+    for program in ["horcm", "drm"] {
+        let mut link = Command::new(bin.join(program));
+        link.arg("link").arg(&bin);
+        succeed(link)?;
+    }
     for sample in entries(&workspace().join("etc"))? {
         let Some(name) = sample.file_name().and_then(|n| n.to_str()) else { continue };
         let folder =
             if name.ends_with(".service") { "lib/systemd/system" } else { "HORCM/etc/samples" };
         copy(&sample, &tree.join(folder).join(name))?;
     }
-    for spec in commands::all() {
-        for name in spec.names() {
-            write(&tree.join(format!("usr/share/man/man1/{name}.1")), &man::page(spec, name))?;
-        }
-    }
-    for spec in commands::own() {
-        let page = tree.join(format!("usr/share/man/man1/horcm-{}.1", spec.name));
-        write(&page, &man::page(spec, &commands::call(spec.name)))?;
-    }
-    for (path, text) in completion::files() {
-        write(&tree.join("usr/share").join(path), &text)?;
-    }
+    documents(&HORCM, &tree)?;
+    documents(&DRM, &tree)?;
     let mut archive = Command::new("tar");
     archive.current_dir(target.join("dist")).args(["-czf", &format!("{name}.tar.gz"), name]);
     succeed(archive)?;
     println!("{}", target.join("dist").join(format!("{name}.tar.gz")).display());
+    Ok(())
+}
+
+/// Man pages and completions of one binary's commands.
+fn documents<R>(family: &'static Family<R>, tree: &Path) -> Result {
+    let pages = tree.join("usr/share/man/man1");
+    for spec in family.linked {
+        for name in spec.names() {
+            write(&pages.join(format!("{name}.1")), &man::page(spec, name))?;
+        }
+    }
+    for spec in family.own {
+        let page = pages.join(format!("{}-{}.1", family.binary, spec.name));
+        write(&page, &man::page(spec, &family.call(spec.name)))?;
+    }
+    for (path, text) in completion::files(family) {
+        write(&tree.join("usr/share").join(path), &text)?;
+    }
     Ok(())
 }
 

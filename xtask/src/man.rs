@@ -6,7 +6,7 @@ use crate::dist::value;
 
 /// A page of section 1. `call` is how the command is called: its own name, another one it answers
 /// to, or `horcm NAME`. clap's long options become CCI's single-dash words.
-pub fn page(spec: &Spec, call: &str) -> String {
+pub fn page<R>(spec: &Spec<R>, call: &str) -> String {
     let mut command = clap::Command::new(spec.name)
         .display_name(call.replace(' ', "-"))
         .bin_name(call)
@@ -48,18 +48,25 @@ fn bare(value: &'static str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use commands::multicall::Family;
+
     use super::*;
 
     /// A page as it is read, without the marks of its fonts.
-    fn read(spec: &Spec, call: &str) -> String {
+    fn read<R>(spec: &Spec<R>, call: &str) -> String {
         let page = page(spec, call).replace("\\*(Aq", "'");
         ["\\fB", "\\fI", "\\fR", "\\"].iter().fold(page, |page, mark| page.replace(mark, ""))
     }
 
     #[test]
     fn every_page_tells_every_option_and_what_stands_without_one() {
-        for spec in commands::all().iter().chain(commands::own()) {
-            let call = commands::call(spec.name);
+        check(&commands::HORCM);
+        check(&shadowcopy::command::DRM);
+    }
+
+    fn check<R>(family: &Family<R>) {
+        for spec in family.linked.iter().chain(family.own) {
+            let call = family.call(spec.name);
             let page = read(spec, &call);
             assert!(page.contains(&format!(".SH SYNOPSIS\n{call} ")), "{call}: {page}");
             assert!(page.contains(spec.about), "{call}: {page}");
