@@ -44,7 +44,16 @@ pub enum Started {
 /// # Errors
 /// The places that were searched.
 pub fn program(home: &Home) -> io::Result<PathBuf> {
-    let name = format!("horcmd{}", std::env::consts::EXE_SUFFIX);
+    find(home, "horcmd")
+}
+
+/// A program of this installation: beside this one, else in `usr/bin` of the home, else on the
+/// path.
+///
+/// # Errors
+/// The places that were searched.
+pub fn find(home: &Home, name: &str) -> io::Result<PathBuf> {
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     let own = std::env::current_exe().and_then(fs::canonicalize)?;
     let mut places = vec![own.with_file_name(&name), home.root().join("usr/bin").join(&name)];
     if let Some(path) = std::env::var_os("PATH") {

@@ -9,6 +9,9 @@ use crate::message::{self, Message};
 /// What a command's function returns.
 pub type Outcome<T = ()> = Result<T, Stop>;
 
+/// What may fail without anything to print.
+pub type Checked<T = ()> = Result<T, Box<Failure>>;
+
 /// Why a command stopped.
 #[derive(Debug)]
 pub enum Stop {
@@ -21,6 +24,12 @@ pub enum Stop {
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
         Self::Failure(Box::new(failure))
+    }
+}
+
+impl From<Box<Failure>> for Stop {
+    fn from(failure: Box<Failure>) -> Self {
+        Self::Failure(failure)
     }
 }
 

@@ -26,10 +26,13 @@
 //! | [`console`] | what a running command has at hand |
 //! | [`message`] | the messages, `KAVX0001-I` and the like, as one table |
 //! | [`failure`] | why a command did not do its work |
+//! | [`host`] | the Linux host, as the provider asks about it |
+//! | [`configured`] | which pairs and mirrors the instance of the P-VOLs has |
 //! | [`run`] | from argv to exit code |
 
 pub mod catalogue;
 pub mod command;
+pub mod configured;
 pub mod console;
 pub mod coordinator;
 pub mod copies;
@@ -38,6 +41,7 @@ pub mod crew;
 pub mod failure;
 pub mod freeze;
 pub mod freezer;
+pub mod host;
 pub mod ledger;
 pub mod limits;
 pub mod message;

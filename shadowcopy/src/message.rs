@@ -113,6 +113,9 @@ messages! {
     COMMAND_LINE 50 Error Own "The command line is wrong.";
     OUTPUT_FAILED 51 Error Own "The output of the command cannot be written.";
     RAID_MANAGER 52 Error Own "RAID Manager returned an error. code = {}";
+    TARGET 100 Error Own "The backup target cannot be backed up.";
+    GENERATION 101 Error Own "No generation can be used for the backup.";
+    ACCESS 110 Error Own "A volume cannot be brought to this host, or given back.";
     CATALOGUE_FAILED 200 Error Own "The backup catalog cannot be used.";
     NO_BACKUP 201 Error Own "The backup catalog has no such backup. Backup ID = {}";
     DAMAGED 202 Warning Own "A damaged file of the backup catalog was set aside. file = {}";
