@@ -11,6 +11,7 @@ use protocol::Home;
 use serde::Serialize;
 
 use crate::{
+    catalogue::Store,
     failure::{Outcome, Stop},
     message::Message,
 };
@@ -80,12 +81,12 @@ impl Console<'_> {
         self.print("\n")
     }
 
-    /// Where the catalogue is: `$DRM_DB_PATH`, else `$HORCMROOT/drm/db`.
+    /// The catalogue: `$DRM_DB_PATH`, else `$HORCMROOT/drm/db`.
     #[must_use]
-    pub fn catalogue_path(&self) -> PathBuf {
-        match self.environment.get("DRM_DB_PATH") {
+    pub fn catalogue(&self) -> Store {
+        Store::at(match self.environment.get("DRM_DB_PATH") {
             Some(path) => PathBuf::from(path),
             None => self.home.root().join("drm/db"),
-        }
+        })
     }
 }

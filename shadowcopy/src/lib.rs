@@ -21,6 +21,7 @@
 //! | [`mountinfo`] | what is mounted where |
 //! | [`volume`] | a mounted volume and the LUN it is on |
 //! | [`writers`] | PostgreSQL, MariaDB and MySQL, hooks, programs; their configuration |
+//! | [`archive`] | volumes in a file or a stream, and back |
 //! | [`catalogue`] | what is kept of every backup |
 //! | [`command`] | the `drm` commands, one file each |
 //! | [`console`] | what a running command has at hand |
@@ -30,6 +31,7 @@
 //! | [`configured`] | which pairs and mirrors the instance of the P-VOLs has |
 //! | [`run`] | from argv to exit code |
 
+pub mod archive;
 pub mod catalogue;
 pub mod command;
 pub mod configured;

@@ -10,6 +10,7 @@ use crate::{step::Step, writer::Metadata};
 
 /// A backup ID: ten digits, from `0000000001` on. Never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct BackupId(u64);
 
 impl BackupId {
@@ -42,6 +43,20 @@ impl fmt::Display for BadBackupId {
 
 impl std::error::Error for BadBackupId {}
 
+impl From<BackupId> for String {
+    fn from(id: BackupId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for BackupId {
+    type Error = BadBackupId;
+
+    fn try_from(text: String) -> Result<Self, BadBackupId> {
+        text.parse()
+    }
+}
+
 impl FromStr for BackupId {
     type Err = BadBackupId;
 
@@ -62,6 +77,7 @@ pub struct Backup {
     /// Its ID.
     pub id: BackupId,
     /// The provider's snapshot set.
+    #[serde(with = "set_as_text")]
     pub set: SetId,
     /// The command that made it, such as `drmfsbackup`.
     pub command: String,
@@ -89,6 +105,41 @@ pub struct Backup {
     pub locked: bool,
     /// Where its S-VOLs are mounted.
     pub mounted: Vec<PathBuf>,
+}
+
+impl Backup {
+    /// Whether its S-VOLs hold it: there is something to mount or to restore.
+    #[must_use]
+    pub const fn is_there(&self) -> bool {
+        matches!(self.state, State::Consistent | State::CrashConsistent(_))
+    }
+
+    /// Whether it lies, in part at least, where the other one does: they share an S-VOL, or a
+    /// mirror of a P-VOL.
+    #[must_use]
+    pub fn shares_volumes_with(&self, other: &Self) -> bool {
+        self.volumes.iter().any(|mine| {
+            other.volumes.iter().any(|theirs| {
+                mine.secondary == theirs.secondary
+                    || (mine.primary == theirs.primary && self.generation == other.generation)
+            })
+        })
+    }
+}
+
+/// A GUID of 128 bits is more than numbers of JSON hold.
+mod set_as_text {
+    use provider::guid::{Guid, SetId};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(set: &SetId, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(set)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SetId, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse::<Guid>().map(SetId).map_err(D::Error::custom)
+    }
 }
 
 /// How the data were made still.
@@ -150,6 +201,56 @@ pub struct Participant {
     pub fault: Option<String>,
     /// Names of the files it handed over, kept beside the record.
     pub artifacts: Vec<String>,
+}
+
+/// Backups for tests.
+#[cfg(test)]
+pub(crate) mod fake {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use model::{LdevId, Serial};
+    use provider::guid::Guid;
+
+    use super::*;
+
+    /// The volume of a P-VOL, whose S-VOL is 1,000 further.
+    pub(crate) fn volume(ldev: u32) -> Volume {
+        let id = |ldev| VolumeId {
+            serial: Serial::new(62_496).unwrap(),
+            ldev: LdevId::new(ldev).unwrap(),
+        };
+        Volume {
+            mount: format!("/mnt/{ldev}").into(),
+            device: format!("/dev/loop{ldev}").into(),
+            file_system: "ext4".to_owned(),
+            group: "snap".parse().unwrap(),
+            name: format!("snapdev{ldev}").parse().unwrap(),
+            primary: id(ldev),
+            secondary: id(ldev + 1000),
+        }
+    }
+
+    /// A consistent backup of LDEV 18 in MU# 0, begun `number` seconds after 2026-01-01.
+    pub(crate) fn backup(number: u64) -> Backup {
+        let began = UNIX_EPOCH + Duration::from_secs(1_767_225_600 + number);
+        Backup {
+            id: BackupId(number),
+            set: SetId(Guid(u128::MAX - u128::from(number))),
+            command: "drmfsbackup".to_owned(),
+            mode: Mode::Online,
+            comment: String::new(),
+            began,
+            ended: Some(began + Duration::from_secs(5)),
+            state: State::Consistent,
+            generation: MuNumber::default(),
+            volumes: vec![volume(18)],
+            writers: Vec::new(),
+            evidence: vec![(Step::Commit, 1_500_000)],
+            held: Some(120_000),
+            locked: false,
+            mounted: Vec::new(),
+        }
+    }
 }
 
 #[cfg(test)]

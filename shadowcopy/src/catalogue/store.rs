@@ -1,0 +1,442 @@
+//! The directory of the catalogue.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{
+    BackupId,
+    claim::{self, Claim, Holder},
+    error::Error,
+    files,
+    record::{Backup, State},
+    sealed::{self, Unreadable},
+};
+use crate::writer::Artifact;
+
+/// The catalogue at a directory, which need not exist yet.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// A backup of the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The record.
+    pub backup: Backup,
+    /// It says `running`, but its command ended without saying how.
+    pub died: bool,
+}
+
+/// All of the catalogue.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// By ID.
+    pub backups: Vec<Kept>,
+    /// Records that could not be read, and why. Damaged ones were set aside.
+    pub troubles: Vec<Error>,
+}
+
+impl Listing {
+    /// The bare records, as the choice of a generation takes them.
+    #[must_use]
+    pub fn records(&self) -> Vec<Backup> {
+        self.backups.iter().map(|kept| kept.backup.clone()).collect()
+    }
+}
+
+/// A backup with all that belongs to it, on its way elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// The record.
+    pub backup: Backup,
+    /// The writers' files, each with its writer's name.
+    pub artifacts: Vec<(String, Artifact)>,
+}
+
+/// What a record's file holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Record {
+    backup: Backup,
+    /// SHA-256 of each artifact, by writer and name.
+    artifacts: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Store {
+    /// The catalogue at this directory. Nothing is touched yet.
+    #[must_use]
+    pub const fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Its directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// Claims the right to work with the pairs, for as long as the claim lives.
+    ///
+    /// # Errors
+    /// [`Error::Claimed`] while another process has it.
+    pub fn claim(&self, command: &str) -> Result<Claim, Error> {
+        let _lock = self.lock()?;
+        let path = self.root.join("claim");
+        claim::take(&path, command).map_err(Error::io(path))?.map_err(Error::Claimed)
+    }
+
+    /// Adds a backup under an ID that was never given before; `claim` becomes that backup's.
+    ///
+    /// # Errors
+    /// [`Error::Full`], or what the file system says. The ID is not given again then either.
+    pub fn begin(
+        &self,
+        claim: &Claim,
+        new: impl FnOnce(BackupId) -> Backup,
+    ) -> Result<Backup, Error> {
+        let _lock = self.lock()?;
+        let id = match self.last()? {
+            None => BackupId::FIRST,
+            Some(last) => last.next().ok_or(Error::Full)?,
+        };
+        self.give(id)?;
+        claim.making(id).map_err(Error::io(self.root.join("claim")))?;
+        let backup = new(id);
+        self.save(&Record { backup: backup.clone(), artifacts: BTreeMap::new() })?;
+        Ok(backup)
+    }
+
+    /// Changes a record; nobody else's change gets lost.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Damaged`], or what the file system says; the record is as it
+    /// was then.
+    pub fn update(&self, id: BackupId, change: impl FnOnce(&mut Backup)) -> Result<Backup, Error> {
+        let _lock = self.lock()?;
+        let mut record = self.load(id)?;
+        change(&mut record.backup);
+        self.save(&record)?;
+        Ok(record.backup)
+    }
+
+    /// Keeps a backup from being overwritten, or no longer.
+    ///
+    /// # Errors
+    /// As [`Self::update`].
+    pub fn set_locked(&self, id: BackupId, locked: bool) -> Result<Backup, Error> {
+        self.update(id, |backup| backup.locked = locked)
+    }
+
+    /// Says of every backup that lies where `by` is about to be that it is overwritten. To be
+    /// called before the first pair is touched. Gives those that are gone by it.
+    ///
+    /// # Errors
+    /// As [`Self::update`].
+    pub fn overwrite(&self, by: &Backup) -> Result<Vec<BackupId>, Error> {
+        let _lock = self.lock()?;
+        let mut gone = Vec::new();
+        for id in self.ids()? {
+            let Ok(mut record) = self.load(id) else { continue };
+            let old = &record.backup;
+            if id != by.id && old.is_there() && old.shares_volumes_with(by) {
+                record.backup.state = State::Overwritten;
+                self.save(&record)?;
+                gone.push(id);
+            }
+        }
+        Ok(gone)
+    }
+
+    /// One backup.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Damaged`], or what the file system says.
+    pub fn get(&self, id: BackupId) -> Result<Kept, Error> {
+        self.settle()?;
+        let backup = self.load(id)?.backup;
+        Ok(kept(backup, self.holder()?.as_ref()))
+    }
+
+    /// All backups, and what could not be read.
+    ///
+    /// # Errors
+    /// The directory itself cannot be read.
+    pub fn list(&self) -> Result<Listing, Error> {
+        self.settle()?;
+        let holder = self.holder()?;
+        let mut listing = Listing::default();
+        for id in self.ids()? {
+            match self.load(id) {
+                Ok(record) => listing.backups.push(kept(record.backup, holder.as_ref())),
+                // It was there a moment ago: somebody else has set it aside.
+                Err(Error::Unknown(_)) => {}
+                Err(trouble) => listing.troubles.push(trouble),
+            }
+        }
+        Ok(listing)
+    }
+
+    /// Keeps a file of a writer with its backup.
+    ///
+    /// # Errors
+    /// [`Error::Unwritable`] for a name that is none; as [`Self::update`] otherwise.
+    pub fn put_artifact(&self, id: BackupId, writer: &str, file: &Artifact) -> Result<(), Error> {
+        check_name(&file.name)?;
+        let _lock = self.lock()?;
+        let mut record = self.load(id)?;
+        self.write_artifact(id, writer, file)?;
+        note(&mut record, writer, file);
+        self.save(&record)
+    }
+
+    /// The files of a backup's writers, each with its writer's name.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where one is not what was handed over; as [`Self::get`] otherwise.
+    pub fn artifacts(&self, id: BackupId) -> Result<Vec<(String, Artifact)>, Error> {
+        Ok(self.carried(id)?.artifacts)
+    }
+
+    /// A backup with all that belongs to it.
+    ///
+    /// # Errors
+    /// As [`Self::artifacts`].
+    pub fn carried(&self, id: BackupId) -> Result<Carried, Error> {
+        self.settle()?;
+        let record = self.load(id)?;
+        let mut artifacts = Vec::new();
+        for (writer, files) in &record.artifacts {
+            for (name, sum) in files {
+                let path = self.artifact_path(id, writer, name);
+                let bytes = fs::read(&path).map_err(Error::io(&path))?;
+                if sealed::hex(&Sha256::digest(&bytes)) != *sum {
+                    let cause = "it is not what its writer handed over".to_owned();
+                    return Err(Error::Damaged { path, cause });
+                }
+                artifacts.push((writer.clone(), Artifact { name: name.clone(), bytes }));
+            }
+        }
+        Ok(Carried { backup: record.backup, artifacts })
+    }
+
+    /// Who works with the pairs, if anybody does.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn holder(&self) -> Result<Option<Holder>, Error> {
+        let path = self.root.join("claim");
+        if !path.try_exists().map_err(Error::io(&path))? {
+            return Ok(None);
+        }
+        // Under the lock: a look must not be in the way of a claim.
+        let _lock = self.lock()?;
+        claim::held(&path).map_err(Error::io(path))
+    }
+
+    /// Puts a backup from elsewhere in its place. What is its own here, locks and mounts, stays.
+    pub(super) fn put(&self, carried: &Carried) -> Result<(), Error> {
+        let id = carried.backup.id;
+        let mut record = Record { backup: carried.backup.clone(), artifacts: BTreeMap::new() };
+        let here = match self.load(id) {
+            Ok(here) => Some(here.backup),
+            Err(Error::Unknown(_) | Error::Damaged { .. }) => None,
+            Err(other) => return Err(other),
+        };
+        record.backup.locked = here.as_ref().is_some_and(|here| here.locked);
+        record.backup.mounted = here.map(|here| here.mounted).unwrap_or_default();
+        for (writer, file) in &carried.artifacts {
+            self.write_artifact(id, writer, file)?;
+            note(&mut record, writer, file);
+        }
+        self.save(&record)
+    }
+
+    /// The backup of this ID, if there is one and it can be read.
+    pub(super) fn peek(&self, id: BackupId) -> Result<Option<Backup>, Error> {
+        match self.load(id) {
+            Ok(record) => Ok(Some(record.backup)),
+            Err(Error::Unknown(_) | Error::Damaged { .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Makes the directory where missing, and holds its lock. Others wait, for moments.
+    pub(super) fn lock(&self) -> Result<File, Error> {
+        files::make_directory(&self.root).map_err(Error::io(&self.root))?;
+        let path = self.root.join("lock");
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(false).mode(0o600);
+        let locked = options.open(&path).and_then(|file| file.lock().map(|()| file));
+        let lock = locked.map_err(Error::io(path))?;
+        self.finish_import()?;
+        Ok(lock)
+    }
+
+    /// Finishes an import whose command died.
+    fn settle(&self) -> Result<(), Error> {
+        let incoming = self.incoming();
+        if incoming.try_exists().map_err(Error::io(&incoming))? {
+            drop(self.lock()?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn incoming(&self) -> PathBuf {
+        self.root.join("incoming")
+    }
+
+    /// The last ID that was given, by the note of it and by what is there.
+    fn last(&self) -> Result<Option<BackupId>, Error> {
+        let path = self.root.join("last");
+        let noted = match fs::read(&path) {
+            Ok(bytes) => match sealed::open(&bytes) {
+                Ok(id) => Some(id),
+                Err(Unreadable::Newer(version)) => return Err(Error::Newer { path, version }),
+                // What is there tells the last one too, unless it was taken away by hand.
+                Err(Unreadable::Damaged(_)) => None,
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Error::Io { path, error }),
+        };
+        let mut last = noted;
+        for place in ["backups", "damaged", "artifacts"] {
+            for name in names(&self.root.join(place))? {
+                last = last.max(id_of(&name));
+            }
+        }
+        Ok(last)
+    }
+
+    fn give(&self, id: BackupId) -> Result<(), Error> {
+        let path = self.root.join("last");
+        files::write(&path, &sealing(&path, &id)?).map_err(Error::io(path))
+    }
+
+    fn ids(&self) -> Result<Vec<BackupId>, Error> {
+        let names = names(&self.root.join("backups"))?;
+        let records = names.iter().filter(|name| name.ends_with(".json"));
+        let mut ids: Vec<_> = records.filter_map(|name| id_of(name)).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    fn record_path(&self, id: BackupId) -> PathBuf {
+        self.root.join("backups").join(format!("{id}.json"))
+    }
+
+    fn artifact_path(&self, id: BackupId, writer: &str, name: &str) -> PathBuf {
+        self.root.join("artifacts").join(id.to_string()).join(file_name(writer)).join(name)
+    }
+
+    fn load(&self, id: BackupId) -> Result<Record, Error> {
+        let path = self.record_path(id);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::Unknown(id));
+            }
+            Err(error) => return Err(Error::Io { path, error }),
+        };
+        let wrong = match sealed::open::<Record>(&bytes) {
+            Ok(record) if record.backup.id == id => return Ok(record),
+            Ok(record) => format!("it is the record of backup {}", record.backup.id),
+            Err(Unreadable::Newer(version)) => return Err(Error::Newer { path, version }),
+            Err(Unreadable::Damaged(wrong)) => wrong,
+        };
+        // Who may not move it away is told of it all the same.
+        let aside = files::set_aside(&path, &self.root.join("damaged"));
+        Err(Error::Damaged { path: aside.unwrap_or(path), cause: wrong })
+    }
+
+    fn save(&self, record: &Record) -> Result<(), Error> {
+        let path = self.record_path(record.backup.id);
+        let bytes = sealing(&path, record)?;
+        let directory = self.root.join("backups");
+        files::make_directory(&directory)
+            .and_then(|()| files::write(&path, &bytes))
+            .map_err(Error::io(path))
+    }
+
+    fn write_artifact(&self, id: BackupId, writer: &str, file: &Artifact) -> Result<(), Error> {
+        let path = self.artifact_path(id, writer, &file.name);
+        let directory = path.parent().unwrap_or(&self.root);
+        files::make_directory(directory)
+            .and_then(|()| files::write(&path, &file.bytes))
+            .map_err(Error::io(path))
+    }
+}
+
+fn kept(backup: Backup, holder: Option<&Holder>) -> Kept {
+    let runs = holder.is_some_and(|holder| holder.backup == Some(backup.id));
+    let died = backup.state == State::Running && !runs;
+    Kept { backup, died }
+}
+
+fn note(record: &mut Record, writer: &str, file: &Artifact) {
+    let sum = sealed::hex(&Sha256::digest(&file.bytes));
+    record.artifacts.entry(writer.to_owned()).or_default().insert(file.name.clone(), sum);
+}
+
+fn sealing(path: &Path, content: &impl Serialize) -> Result<Vec<u8>, Error> {
+    let object = path.display().to_string();
+    sealed::seal(content).map_err(|cause| Error::Unwritable { object, cause })
+}
+
+/// Names in a directory, none where it is missing.
+fn names(directory: &Path) -> Result<Vec<String>, Error> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::Io { path: directory.to_owned(), error }),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(Error::io(directory))?;
+        names.extend(entry.file_name().into_string());
+    }
+    Ok(names)
+}
+
+/// The ID a name begins with: `0000000001.json`, `0000000001.json.2`, `0000000001`.
+fn id_of(name: &str) -> Option<BackupId> {
+    let digits = name.split('.').next()?;
+    if digits.len() == 10 { digits.parse().ok() } else { None }
+}
+
+/// Checks the name of an artifact, see [`Artifact::name`].
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if !name.is_empty() && name.len() <= 200 && !name.starts_with('.') && name.bytes().all(fits) {
+        return Ok(());
+    }
+    Err(Error::Unwritable {
+        object: format!("artifact {name:?}"),
+        cause: "its name is not of letters, digits, `.`, `_` and `-`".to_owned(),
+    })
+}
+
+/// A writer's name as a file name: what is not a letter, digit, `-` or `_` becomes `%2f` and the
+/// like.
+fn file_name(writer: &str) -> String {
+    let mut name = String::new();
+    for byte in writer.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_".contains(&byte) {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    if name.is_empty() { "%".to_owned() } else { name }
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -1,0 +1,299 @@
+//! What the catalogue keeps, whatever happens around it.
+
+use std::{
+    collections::HashSet, ffi::OsStr, fs, io::Write as _, os::unix::ffi::OsStrExt, path::PathBuf,
+};
+
+use super::*;
+use crate::{
+    catalogue::{
+        bundle::{self, Refused},
+        record::fake::{backup, volume},
+    },
+    failure::Failure,
+};
+
+struct Place {
+    _directory: tempfile::TempDir,
+    store: Store,
+}
+
+fn place() -> Place {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::at(directory.path().join("drm/db"));
+    Place { _directory: directory, store }
+}
+
+fn numbered(id: BackupId) -> Backup {
+    Backup { id, ..backup(1) }
+}
+
+fn add(store: &Store) -> BackupId {
+    let claim = store.claim("drmfsbackup").unwrap();
+    store.begin(&claim, numbered).unwrap().id
+}
+
+fn id(text: &str) -> BackupId {
+    text.parse().unwrap()
+}
+
+fn record(store: &Store, id: BackupId) -> PathBuf {
+    store.path().join(format!("backups/{id}.json"))
+}
+
+fn label(bytes: &[u8]) -> Artifact {
+    Artifact { name: "backup_label".to_owned(), bytes: bytes.to_vec() }
+}
+
+fn exported(store: &Store, ids: &[BackupId]) -> Vec<u8> {
+    bundle::export(store, ids, Vec::new()).unwrap()
+}
+
+#[test]
+fn an_empty_catalogue_lists_nothing_and_makes_nothing() {
+    let place = place();
+    assert!(place.store.list().unwrap().backups.is_empty());
+    assert!(!place.store.path().exists(), "a look made the directory");
+    assert!(matches!(place.store.get(BackupId::FIRST), Err(Error::Unknown(_))));
+}
+
+#[test]
+fn what_is_kept_is_what_was_given_and_changes_stay() {
+    let Place { store, .. } = &place();
+    assert_eq!(add(store), id("1"));
+    assert_eq!(store.get(id("1")).unwrap().backup, backup(1));
+    store.set_locked(id("1"), true).unwrap();
+    store.update(id("1"), |backup| backup.comment = "weekly \u{fc}\n".to_owned()).unwrap();
+    let again = Store::at(store.path().to_owned()).get(id("1")).unwrap().backup;
+    assert_eq!(again, Backup { locked: true, comment: "weekly \u{fc}\n".to_owned(), ..backup(1) });
+}
+
+#[test]
+fn no_id_is_given_twice_whatever_was_lost() {
+    let Place { store, .. } = &place();
+    let mut given = HashSet::new();
+    assert!((0..3).all(|_| given.insert(add(store))));
+    // The newest record is deleted by hand.
+    fs::remove_file(record(store, id("3"))).unwrap();
+    assert!(given.insert(add(store)), "after a deletion");
+    // The note of the last ID is lost, or damaged.
+    fs::remove_file(store.path().join("last")).unwrap();
+    assert!(given.insert(add(store)), "after the note was lost");
+    fs::write(store.path().join("last"), "{").unwrap();
+    assert!(given.insert(add(store)), "after the note was damaged");
+    // The newest record is damaged and set aside, and then the note is lost.
+    fs::write(record(store, id("6")), "x").unwrap();
+    assert_eq!(store.list().unwrap().troubles.len(), 1);
+    fs::remove_file(store.path().join("last")).unwrap();
+    assert!(given.insert(add(store)), "after the newest was set aside");
+}
+
+#[test]
+fn an_id_whose_record_could_not_be_written_is_not_given_again() {
+    let Place { store, .. } = &place();
+    let claim = store.claim("drmfsbackup").unwrap();
+    let mount = PathBuf::from(OsStr::from_bytes(b"/mnt/\xff"));
+    let bad = |id| Backup { mounted: vec![mount], ..numbered(id) };
+    assert!(matches!(store.begin(&claim, bad), Err(Error::Unwritable { .. })));
+    assert_eq!(store.begin(&claim, numbered).unwrap().id, id("2"));
+}
+
+#[test]
+fn the_last_id_is_the_last() {
+    let Place { store, .. } = &place();
+    add(store);
+    store.give(id("9999999999")).unwrap();
+    let claim = store.claim("drmfsbackup").unwrap();
+    assert!(matches!(store.begin(&claim, numbered), Err(Error::Full)));
+}
+
+#[test]
+fn a_second_command_is_told_who_works_and_may_once_that_has_ended() {
+    let Place { store, .. } = &place();
+    let claim = store.claim("drmfsbackup").unwrap();
+    let error = store.claim("drmresync").unwrap_err();
+    let text = Failure::from(error).to_string();
+    let state = format!("STATE : in use by drmfsbackup with process id {}", std::process::id());
+    assert!(text.starts_with("KAVX0204-E") && text.contains(&state), "{text}");
+    drop(claim);
+    assert_eq!(store.holder().unwrap(), None);
+    store.claim("drmresync").unwrap();
+}
+
+#[test]
+fn a_running_backup_whose_command_ended_has_died() {
+    let Place { store, .. } = &place();
+    let claim = store.claim("drmfsbackup").unwrap();
+    let begin = |id| Backup { state: State::Running, ended: None, ..numbered(id) };
+    let first = store.begin(&claim, begin).unwrap().id;
+    assert!(!store.get(first).unwrap().died, "it runs");
+    drop(claim);
+    assert!(store.get(first).unwrap().died);
+    // Another command that works says nothing about the first.
+    let claim = store.claim("drmfsbackup").unwrap();
+    assert!(store.get(first).unwrap().died);
+    let second = store.begin(&claim, begin).unwrap().id;
+    let died: Vec<_> = store.list().unwrap().backups.iter().map(|kept| kept.died).collect();
+    assert_eq!(died, [true, false], "{first} {second}");
+}
+
+#[test]
+fn a_damaged_record_is_set_aside_and_told_and_the_rest_stands() {
+    for damage in ["", "{}", "\u{0}\u{1}", "[1]", "other"] {
+        let Place { store, .. } = &place();
+        let (one, two) = (add(store), add(store));
+        let path = record(store, one);
+        if damage == "other" {
+            fs::copy(record(store, two), &path).unwrap();
+        } else {
+            fs::write(&path, damage).unwrap();
+        }
+        let listing = store.list().unwrap();
+        assert_eq!(listing.records(), [numbered(two)], "{damage:?}");
+        let [Error::Damaged { path: aside, .. }] = listing.troubles.as_slice() else {
+            panic!("{:?}", listing.troubles)
+        };
+        assert!(aside.exists() && !path.exists(), "{damage:?}");
+        assert!(store.list().unwrap().troubles.is_empty(), "told once");
+        assert!(matches!(store.get(one), Err(Error::Unknown(_))));
+    }
+}
+
+#[test]
+fn a_changed_word_in_a_record_is_damage() {
+    let Place { store, .. } = &place();
+    let one = add(store);
+    let path = record(store, one);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("/mnt/18", "/mnt/19")).unwrap();
+    assert!(matches!(store.get(one), Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn a_record_of_a_later_version_is_left_alone() {
+    let Place { store, .. } = &place();
+    let one = add(store);
+    let path = record(store, one);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
+    assert!(matches!(store.list().unwrap().troubles[..], [Error::Newer { version: 2, .. }]));
+    assert!(path.exists());
+    assert!(matches!(store.set_locked(one, true), Err(Error::Newer { .. })));
+}
+
+#[test]
+fn what_was_being_written_when_the_power_failed_is_not_there() {
+    let Place { store, .. } = &place();
+    let one = add(store);
+    fs::write(store.path().join(format!("backups/0000000002.json{}", files::UNFINISHED)), "{\"ve")
+        .unwrap();
+    assert_eq!(store.list().unwrap().records(), [numbered(one)]);
+    assert!(add(store) > one);
+}
+
+#[test]
+fn artifacts_are_kept_byte_by_byte_apart_for_each_writer() {
+    let Place { store, .. } = &place();
+    let one = add(store);
+    let bytes: Vec<u8> = (0..=255).collect();
+    store.put_artifact(one, "postgresql/main", &label(&bytes)).unwrap();
+    store.put_artifact(one, "postgresql/../other", &label(b"")).unwrap();
+    assert_eq!(
+        store.artifacts(one).unwrap(),
+        [
+            ("postgresql/../other".to_owned(), label(b"")),
+            ("postgresql/main".to_owned(), label(&bytes)),
+        ]
+    );
+    for bad in ["", ".", "..", "a/b", ".hidden", "\u{e9}", "a\n"] {
+        let file = Artifact { name: bad.to_owned(), bytes: Vec::new() };
+        let refused = store.put_artifact(one, "w", &file);
+        assert!(matches!(refused, Err(Error::Unwritable { .. })), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_changed_artifact_is_damage() {
+    let Place { store, .. } = &place();
+    let one = add(store);
+    store.put_artifact(one, "w", &label(b"START WAL")).unwrap();
+    fs::write(store.path().join(format!("artifacts/{one}/w/backup_label")), "START WAX").unwrap();
+    assert!(matches!(store.artifacts(one), Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn a_backup_overwrites_those_that_lie_where_it_goes() {
+    let Place { store, .. } = &place();
+    let (one, two) = (add(store), add(store));
+    store.update(two, |backup| backup.volumes = vec![volume(19)]).unwrap();
+    let three = Backup { volumes: vec![volume(17), volume(18)], ..backup(3) };
+    assert_eq!(store.overwrite(&three).unwrap(), [one]);
+    assert_eq!(store.get(one).unwrap().backup.state, State::Overwritten);
+    assert_eq!(store.get(two).unwrap().backup.state, State::Consistent);
+    assert_eq!(store.overwrite(&three).unwrap(), [], "once");
+}
+
+#[test]
+fn an_export_is_imported_elsewhere_with_its_artifacts() {
+    let (here, there) = (place(), place());
+    let (one, two) = (add(&here.store), add(&here.store));
+    here.store.put_artifact(two, "postgresql/main", &label(b"label")).unwrap();
+    here.store.set_locked(one, true).unwrap();
+    let file = exported(&here.store, &[one, two]);
+    assert_eq!(bundle::import(&there.store, file.as_slice()).unwrap(), [one, two]);
+    assert_eq!(there.store.carried(two).unwrap(), here.store.carried(two).unwrap());
+    assert!(!there.store.get(one).unwrap().backup.locked, "a lock is its host's own");
+    // The same backups again bring what is new, and leave alone what is this host's.
+    there.store.set_locked(two, true).unwrap();
+    here.store.update(two, |backup| backup.comment = "checked".to_owned()).unwrap();
+    let file = exported(&here.store, &[two]);
+    bundle::import(&there.store, file.as_slice()).unwrap();
+    let brought = there.store.get(two).unwrap().backup;
+    assert_eq!((brought.comment.as_str(), brought.locked), ("checked", true));
+    assert!(add(&there.store) > two, "an ID from elsewhere is given");
+}
+
+#[test]
+fn an_import_takes_nothing_where_one_of_its_ids_is_anothers() {
+    let (here, there) = (place(), place());
+    let (one, two) = (add(&here.store), add(&here.store));
+    add(&there.store);
+    add(&there.store);
+    let before =
+        there.store.update(two, |backup| backup.set = super::super::record::fake::backup(77).set);
+    here.store.update(one, |backup| backup.comment = "new".to_owned()).unwrap();
+    let refused = bundle::import(&there.store, exported(&here.store, &[one, two]).as_slice());
+    assert!(matches!(refused, Err(Refused::Catalogue(Error::Taken(id))) if id == two));
+    assert_eq!(there.store.get(one).unwrap().backup.comment, "");
+    assert_eq!(there.store.get(two).unwrap().backup, before.unwrap());
+}
+
+#[test]
+fn a_damaged_export_changes_nothing_wherever_it_is_damaged() {
+    let (here, there) = (place(), place());
+    let one = add(&here.store);
+    here.store.put_artifact(one, "w", &label(b"label")).unwrap();
+    let file = exported(&here.store, &[one]);
+    for at in (0..file.len()).step_by(7) {
+        let mut damaged = file.clone();
+        damaged[at] ^= 0x40;
+        for bytes in [&damaged[..], &file[..at]] {
+            let refused = bundle::import(&there.store, bytes);
+            assert!(matches!(refused, Err(Refused::Damaged(_))), "{at}: {refused:?}");
+        }
+    }
+    assert!(there.store.list().unwrap().backups.is_empty());
+    assert!(!there.store.path().join("incoming.unfinished").exists());
+}
+
+#[test]
+fn an_import_whose_command_died_is_finished_by_the_next() {
+    let (here, there) = (place(), place());
+    let (one, two) = (add(&here.store), add(&here.store));
+    fs::create_dir_all(there.store.path()).unwrap();
+    let mut file = fs::File::create(there.store.incoming()).unwrap();
+    file.write_all(&exported(&here.store, &[one, two])).unwrap();
+    drop(file);
+    assert_eq!(there.store.list().unwrap().records().len(), 2);
+    assert!(!there.store.incoming().exists());
+}
