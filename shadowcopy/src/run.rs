@@ -53,7 +53,8 @@ pub fn run(spec: &'static Spec, words: &[String], console: &mut Console<'_>) -> 
         Err(error) => return told(console, &misread(error), USAGE),
     };
     console.json = typed.has("json");
-    console.bare = console.json;
+    // `-` is standard output, or standard input and harmless.
+    console.bare = console.json || typed.operands().iter().any(|word| word == "-");
     let outcome = attempt(spec, &typed, console);
     let flushed = console.output.flush().map_err(Stop::Output);
     match outcome.and(flushed) {

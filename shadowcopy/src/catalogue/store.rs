@@ -227,6 +227,19 @@ impl Store {
         Ok(Carried { backup: record.backup, artifacts })
     }
 
+    /// Keeps a backup whose S-VOLs were written anew, from an archive.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] where another backup has its ID; as [`Self::update`] otherwise.
+    pub fn restored(&self, carried: &Carried) -> Result<(), Error> {
+        let _lock = self.lock()?;
+        let id = carried.backup.id;
+        if self.peek(id)?.is_some_and(|here| here.set != carried.backup.set) {
+            return Err(Error::Taken(id));
+        }
+        self.put(carried)
+    }
+
     /// Who works with the pairs, if anybody does.
     ///
     /// # Errors
@@ -425,7 +438,8 @@ pub(crate) fn check_name(name: &str) -> Result<(), Error> {
 
 /// A writer's name as a file name: what is not a letter, digit, `-` or `_` becomes `%2f` and the
 /// like.
-fn file_name(writer: &str) -> String {
+#[must_use]
+pub(crate) fn file_name(writer: &str) -> String {
     let mut name = String::new();
     for byte in writer.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_".contains(&byte) {

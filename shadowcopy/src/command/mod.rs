@@ -3,6 +3,18 @@
 //! A command that does something is told of with KAVX0001-I and KAVX0002-I; a listing is not, so
 //! that its output can be read by programs.
 
+pub mod cgctl;
+pub mod dbcat;
+pub mod dbexport;
+pub mod dbimport;
+pub mod fscat;
+pub mod mediabackup;
+pub mod mediarestore;
+mod progress;
+mod rows;
+pub mod shadowadmin;
+pub mod view;
+
 use commands::{
     multicall::Family,
     parse::Typed,
@@ -45,7 +57,8 @@ pub const JSON: &[Opt] =
 pub static DRM: Family<Run> = Family { binary: "drm", prefix: "drm", linked: LINKED, own: &[] };
 
 /// In the order of lists.
-static LINKED: &[&Spec] = &[];
+static LINKED: &[&Spec] =
+    &[&cgctl::SPEC, &dbcat::SPEC, &dbexport::SPEC, &dbimport::SPEC, &fscat::SPEC];
 
 #[cfg(test)]
 mod tests {
