@@ -62,7 +62,10 @@ fn run(console: &mut Console<'_>, typed: &Typed) -> Outcome {
     let mut sources = Vec::new();
     for path in paths(console, typed, &carried.backup)? {
         sources.push(Source::open(&path).map_err(|error| {
-            Failure::new(message::SOURCE_FAILED).word(path.display()).cause(error.to_string())
+            Failure::new(message::SOURCE_FAILED)
+                .word(path.display())
+                .cause(error.to_string())
+                .action("name the devices or files of the S-VOLs, or leave -f out")
         })?);
     }
     let sizes = sources.iter().map(Source::size).collect();

@@ -57,8 +57,16 @@ pub const JSON: &[Opt] =
 pub static DRM: Family<Run> = Family { binary: "drm", prefix: "drm", linked: LINKED, own: &[] };
 
 /// In the order of lists.
-static LINKED: &[&Spec] =
-    &[&cgctl::SPEC, &dbcat::SPEC, &dbexport::SPEC, &dbimport::SPEC, &fscat::SPEC];
+static LINKED: &[&Spec] = &[
+    &cgctl::SPEC,
+    &dbcat::SPEC,
+    &dbexport::SPEC,
+    &dbimport::SPEC,
+    &fscat::SPEC,
+    &mediabackup::SPEC,
+    &mediarestore::SPEC,
+    &shadowadmin::SPEC,
+];
 
 #[cfg(test)]
 mod tests {
