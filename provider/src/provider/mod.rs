@@ -158,8 +158,10 @@ impl Provider {
     /// EV_EXCEPT.
     pub fn unload(&mut self, force: bool) -> Result<Unload, Refused> {
         self.call(Entry::OnUnload, |this| {
-            let creating = this.set.as_ref().is_some_and(|set| !machine::finished(set.state));
-            if creating && !force {
+            // Nobody tells of the end of a set that no volume could join.
+            let begun =
+                |set: &SnapshotSet| !machine::finished(set.state) && !set.touched.is_empty();
+            if this.set.as_ref().is_some_and(begun) && !force {
                 return Ok(Unload::Busy);
             }
             this.discard(Entry::OnUnload);

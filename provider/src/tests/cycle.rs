@@ -271,6 +271,17 @@ fn the_provider_is_not_unloaded_from_under_a_set_unless_forced() {
 }
 
 #[test]
+fn a_set_that_no_volume_could_join_does_not_keep_the_provider_loaded() {
+    let world = Shared::new(1);
+    let mut provider = world.provider();
+    join(&mut provider, set(1), 0).unwrap();
+    finish(&mut provider, set(1), 1).unwrap();
+    let held = join(&mut provider, set(2), 0).unwrap_err();
+    assert_eq!(held.hresult, Hresult::MaximumNumberOfSnapshots);
+    assert_eq!(provider.unload(false), Ok(Unload::Ready));
+}
+
+#[test]
 fn waiting_for_pairs_ends_at_its_limit_and_when_the_set_is_given_up() {
     let world = Shared::new(1);
     world.lock().copy_looks = u32::MAX;
