@@ -20,6 +20,21 @@ pub fn folder() -> PathBuf {
     folder
 }
 
+/// A program or DLL of Windows: of `LAB_WINDOWS_BIN`, or of `target/windows/test`.
+///
+/// # Panics
+/// When it has not been built.
+#[must_use]
+pub fn windows(name: &str) -> PathBuf {
+    let built = || {
+        let profile = beside_this_program();
+        profile.parent().expect("a profile lies in the target folder").join("windows/test")
+    };
+    let file = env::var_os("LAB_WINDOWS_BIN").map_or_else(built, PathBuf::from).join(name);
+    assert!(file.is_file(), "{} is not built; run `cargo xtask test`", file.display());
+    file
+}
+
 /// `target/<profile>` from `target/<profile>/xtask`, `.../deps/<test>` or `.../examples/<x>`.
 fn beside_this_program() -> PathBuf {
     let program = env::current_exe().expect("a running program has a path");

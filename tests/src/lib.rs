@@ -10,6 +10,7 @@
 //! | [`binaries`] | where the built programs are |
 //! | [`cable`] | a TCP path that is cut, stalls or loses at a chosen PDU |
 //! | [`carrier`] | what carries orders: the network, or the blocks of the command device |
+//! | [`coordinator`] | a coordinator under Wine, that calls `RMVSSPRV.dll` |
 //! | [`run`] | running a command and what came of it |
 //! | [`lab`] | the array, the instances, their environment |
 //! | [`tgt`] | the target that ours is compared with |
@@ -27,6 +28,7 @@ pub mod bytes;
 pub mod cable;
 pub mod carrier;
 pub mod conformance;
+pub mod coordinator;
 pub mod lab;
 pub mod mariadb;
 pub mod mid_order;

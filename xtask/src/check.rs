@@ -2,7 +2,7 @@
 
 use crate::{
     cargo::{Result, cargo, succeed, workspace},
-    demo, tools,
+    demo, provider_dll, tools,
 };
 
 /// The tests that lay cables between network namespaces and mount disks of their own.
@@ -13,6 +13,7 @@ pub fn test() -> Result {
     tools::ensure()?;
     // The end-to-end tests run the programs themselves, so these come first.
     succeed(cargo(&["build", "--workspace", "--bins", "--examples", "--locked"]))?;
+    provider_dll::build()?;
     let all = ["nextest", "run", "--workspace", "--locked", "--no-fail-fast"];
     if tools::is_root() {
         succeed(cargo(&all))?;

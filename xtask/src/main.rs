@@ -8,6 +8,7 @@
 //! | `conformance` | libiscsi's suite against our target and tgt's |
 //! | `dist` | a tree to copy to `/`, with links, man pages and completions |
 //! | `man`, `completion` | man pages and completions, made of the option tables |
+//! | `provider_dll` | RMVSSPRV.dll and the coordinator that tests it, for Windows |
 //! | `torture` | crash points, for as long as is wished |
 //! | `tools` | programs of others: found, or installed, or named |
 //! | `cargo` | calling cargo |
@@ -19,6 +20,7 @@ mod conformance;
 mod demo;
 mod dist;
 mod man;
+mod provider_dll;
 mod tools;
 mod torture;
 

@@ -23,7 +23,7 @@ pub const fn is(_what: &str) -> bool {
 /// Panics where a test wants this call to.
 #[cfg(feature = "fault-injection")]
 pub fn panic_in(entry: Entry) {
-    assert!(asked() != format!("panic {entry}"), "a panic that a test asked for");
+    assert!(asked() != format!("panic-{entry}"), "a panic that a test asked for");
 }
 
 /// Panics where a test wants this call to: never.

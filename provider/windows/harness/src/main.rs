@@ -1,5 +1,6 @@
 //! A coordinator for the tests of `RMVSSPRV.dll`: it reads a call a line, makes it through the
-//! provider's vtables, and prints what came back, ending with `= HRESULT`.
+//! provider's vtables, and prints what came back, ending with `= HRESULT`; then `=` to standard
+//! error.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -57,6 +58,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Err(error) => writeln!(out, "? {line}: {error}")?,
         }
         out.flush()?;
+        // Wine writes events to standard error; here end those of this call.
+        eprintln!("=");
     }
     Ok(())
 }
