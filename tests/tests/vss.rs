@@ -170,6 +170,33 @@ fn a_copy_is_made_found_deleted_and_reverted_as_vss_does_it() {
     vss.say(&format!("unloadable {}", dll(DLL))).ok();
 }
 
+#[test]
+fn objects_of_one_process_share_the_provider_until_the_last_is_gone() {
+    let lab = seeds_pair();
+    let hosts = Hosts::of(&lab);
+    let mut vss = vss(&lab, DLL);
+    vss.say(&format!("lun original {}", text(&hosts.lun(1)))).ok();
+    vss.say("OnLoad").ok();
+    vss.say("swap").ok();
+    vss.say(&format!("create {CLASS}")).ok();
+    vss.say("OnLoad").ok();
+    let set = guid(1);
+    vss.say(&format!("BeginPrepareSnapshot {set} {set} 0 original")).ok();
+    vss.say("OnUnload 0").ok();
+    vss.say("swap").ok();
+    vss.say(&format!("EndPrepareSnapshots {set}")).ok();
+    vss.say("swap").ok();
+    vss.say("OnLoad").ok();
+    vss.say("swap").ok();
+    vss.say("release").ok();
+    vss.say("swap").ok();
+    vss.say(&format!("PreCommitSnapshots {set}")).ok();
+    assert_eq!(vss.say("OnUnload 0").hresult, 1, "the last one is asked to go, and is busy");
+    vss.say("release").ok();
+    vss.say(&format!("unloadable {}", dll(DLL))).ok();
+    assert_eq!(fs::read_dir(lab.root().join("snapshot-sets")).unwrap().count(), 1, "the lock");
+}
+
 /// A pair that is COPY for long: bytes move between pools only, and at its pace.
 fn slow_pair() -> Lab {
     let mut lab = Lab::new();

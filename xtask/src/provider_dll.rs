@@ -24,12 +24,10 @@ pub fn build() -> Result {
     let (built, tests) = (target.join(TARGET).join("release"), target.join("test"));
     fs::create_dir_all(&tests).map_err(|error| format!("{}: {error}", tests.display()))?;
     cargo(&target, &["--package", "rmvssprv", "--features", "fault-injection"])?;
-    copy(&built.join("RMVSSPRV.dll"), &tests.join("rmvssprv-faults.dll"))?;
+    copy(&built.join("rmvssprv.dll"), &tests.join("rmvssprv-faults.dll"))?;
     cargo(&target, &["--package", "rmvssprv", "--package", "vss-harness"])?;
-    for name in ["RMVSSPRV.dll", "vss-harness.exe"] {
-        copy(&built.join(name), &tests.join(name))?;
-    }
-    Ok(())
+    copy(&built.join("rmvssprv.dll"), &tests.join("RMVSSPRV.dll"))?;
+    copy(&built.join("vss-harness.exe"), &tests.join("vss-harness.exe"))
 }
 
 fn cargo(target: &Path, args: &[&str]) -> Result {

@@ -38,7 +38,7 @@ impl IVssProviderCreateSnapshotSet_Impl for Object_Impl {
     fn PreCommitSnapshots(&self, set: &GUID) -> Result<()> {
         step(Entry::PreCommitSnapshots, set, |provider, set| {
             resident::hold();
-            provider.pre_commit(set)
+            provider.pre_commit(set).inspect_err(|_| resident::release())
         })
     }
 

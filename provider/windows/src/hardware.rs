@@ -81,10 +81,11 @@ impl IVssHardwareSnapshotProvider_Impl for Object_Impl {
         desk::call(Entry::FillInLunInfo, |provider| {
             let work = || {
                 // SAFETY: VSS's contract, for one.
-                let given = unsafe { Luns::take(place, 1)? };
-                // SAFETY: the same.
-                let luns = unsafe { given.read()? };
-                for (mut lun, version) in luns.into_iter().zip(given.descriptor_versions()) {
+                let (luns, versions) = unsafe {
+                    let given = Luns::take(place, 1)?;
+                    (given.read()?, given.descriptor_versions().collect::<Vec<_>>())
+                };
+                for (mut lun, version) in luns.into_iter().zip(versions) {
                     if !provider.fill_in_lun_info(&mut lun)? {
                         return Ok(false);
                     }

@@ -17,10 +17,9 @@
 //! | `resident` | code and data held in memory while writes are held |
 //! | `fault` | failures for tests; nothing in a DLL that is shipped |
 //!
+//! Cargo names it `rmvssprv.dll`; RMVSSPRV.dll is its name in the manual (MK-94HC074 3.5).
+//!
 //! The message table is a resource that `build.rs` makes of the core's table of events.
-
-// The file name is the manual's: RMVSSPRV.dll (MK-94HC074 3.5).
-#![allow(non_snake_case)]
 
 #[cfg(windows)]
 mod admin;

@@ -58,6 +58,7 @@ impl IVssProviderNotifications_Impl for Object_Impl {
         }
         match desk::unload(force.as_bool())? {
             Unload::Ready => {
+                resident::release();
                 self.loaded.store(false, Ordering::SeqCst);
                 Ok(())
             }

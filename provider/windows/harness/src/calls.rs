@@ -24,6 +24,8 @@ const DONE: HRESULT = HRESULT(0);
 #[derive(Default)]
 pub struct Caller {
     provider: Option<Provider>,
+    /// Another object of the class.
+    other: Option<Provider>,
     revert: Option<IVssAsync>,
     waiting: Option<JoinHandle<HRESULT>>,
 }
@@ -35,7 +37,8 @@ struct Provider {
 }
 
 impl Caller {
-    /// Makes a call: `create CLSID`, `release`, `background CALL`, `join`, or a method.
+    /// Makes a call: `create CLSID`, `release`, `swap` (from here on to the other object),
+    /// `background CALL`, `join`, or a method.
     pub fn call(&mut self, name: &str, words: &[&str], luns: &mut Luns) -> Answer {
         match name {
             "create" => {
@@ -48,6 +51,10 @@ impl Caller {
                     create: base.cast()?,
                     notifications: base.cast()?,
                 });
+                Ok((Vec::new(), DONE))
+            }
+            "swap" => {
+                std::mem::swap(&mut self.provider, &mut self.other);
                 Ok((Vec::new(), DONE))
             }
             "release" => {
