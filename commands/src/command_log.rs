@@ -14,6 +14,7 @@ use protocol::here::{host_name, user_id};
 
 use crate::{
     masked::{Masked, masked},
+    platform::USER,
     scope::Scope,
     session::World,
     table::Spec,
@@ -50,7 +51,7 @@ pub fn record(
     if error.is_none() && (size == 0 || control.masks(command, code)) {
         return;
     }
-    let user = world.environment.get("USER").unwrap_or("-");
+    let user = world.environment.get(USER).unwrap_or("-");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let Masked { words, error } = masked(spec, words, error);
     let entry = entry(now, scope.mode, user, command, &words, code, error.as_deref());

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::platform::variable_name;
+
 /// A snapshot of the environment. The interactive mode and the tests change their own copy, never
 /// the process'.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +16,7 @@ impl Environment {
     #[must_use]
     pub fn of_process() -> Self {
         let text = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
+            Some((variable_name(name.into_string().ok()?), value.into_string().ok()?))
         });
         Self { variables: text.collect() }
     }

@@ -13,6 +13,7 @@ use protocol::{Home, Registration, here::host_name};
 
 use crate::{
     lifecycle::answers,
+    platform::{detach, entitle},
     session::{Clock, World},
 };
 
@@ -89,8 +90,7 @@ pub fn command(program: &Path, home: &Home, instance: Instance, variables: &[Var
             None => command.env_remove(name),
         };
     }
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::arg0(&mut command, instance.process_title());
+    entitle(&mut command, &instance.process_title());
     command
 }
 
@@ -174,30 +174,4 @@ fn said(log: &Path) -> String {
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-}
-
-/// Cuts the daemon loose from the terminal and the process group it is started from.
-#[cfg(unix)]
-pub(crate) fn detach(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
-
-    // SAFETY: between fork and exec only async-signal-safe functions may run. setsid is one, and
-    // turning its errno into an error neither allocates nor locks.
-    unsafe {
-        command.pre_exec(|| rustix::process::setsid().map(drop).map_err(io::Error::from));
-    }
-}
-
-/// A process of its own group, without a console window.
-#[cfg(not(unix))]
-fn detach(command: &mut Command) {
-    #[cfg(windows)]
-    {
-        use std::os::windows::process::CommandExt;
-        const DETACHED_PROCESS: u32 = 0x8;
-        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
-        command.creation_flags(DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP);
-    }
-    #[cfg(not(windows))]
-    let _ = command;
 }

@@ -19,6 +19,7 @@
 //! | [`session`] | what a running command has at hand |
 //! | [`states`] | the states of a group as waiting and checking judge them |
 //! | [`launch`], [`lifecycle`] | starting a daemon process, and seeing it live and end |
+//! | `platform` | what differs between operating systems |
 //! | [`run`] | from argv to exit code |
 //! | [`interactive`] | `-z` and `-zx` |
 //! | [`command_log`], `masked` | `horcc_<HOST>.log`, without passwords |
@@ -51,6 +52,7 @@ pub mod multicall;
 pub mod pages;
 pub mod parse;
 pub mod partitions;
+mod platform;
 pub mod rows;
 pub mod run;
 pub mod scope;
@@ -86,10 +88,12 @@ pub fn call(name: &str) -> String {
     HORCM.call(name)
 }
 
-/// The command of this name; a link may also end in `.exe`.
+/// The command of this name; on Windows it may end in `.exe`, and have capitals.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Spec> {
     HORCM.find(name)
+    let name = platform::command_name(name);
+    all().iter().copied().find(|spec| spec.names().any(|known| known == name))
 }
 
 /// The command of this name behind `horcm`.

@@ -10,6 +10,7 @@ use protocol::{
 
 use crate::{
     daemon::{Attached, unexpected},
+    platform,
     session::Session,
 };
 
@@ -78,51 +79,14 @@ fn is_gone(home: &Home, instance: Instance, registration: Registration) -> bool 
 }
 
 /// Whether a process is there and has not merely been left unreaped.
-#[cfg(unix)]
 #[must_use]
 pub fn is_alive(pid: u32) -> bool {
-    use rustix::{io::Errno, process};
-
-    let Some(number) = i32::try_from(pid).ok().and_then(process::Pid::from_raw) else {
-        return false;
-    };
-    let there = match process::test_kill_process(number) {
-        Ok(()) | Err(Errno::PERM) => true,
-        Err(_) => false,
-    };
-    there && !is_zombie(pid)
-}
-
-/// The state letter stands behind the process name, which may itself contain anything.
-#[cfg(unix)]
-fn is_zombie(pid: u32) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
-        return false;
-    };
-    let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
-    state.is_some_and(|state| state.starts_with(['Z', 'X']))
-}
-
-/// Where processes cannot be looked at, the ping alone decides.
-#[cfg(not(unix))]
-#[must_use]
-pub fn is_alive(_pid: u32) -> bool {
-    true
+    platform::is_alive(pid)
 }
 
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_process_is_alive_until_it_has_ended() {
-        assert!(is_alive(std::process::id()));
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        let pid = child.id();
-        child.wait().unwrap();
-        assert!(!is_alive(pid));
-        assert!(!is_alive(0) && !is_alive(u32::MAX));
-    }
 
     #[test]
     fn a_registration_without_its_process_is_no_running_daemon() {

@@ -7,7 +7,10 @@ use std::{
 
 use model::{CciError, CciResult, Code};
 
-/// Makes a link to this binary for every one of the names in a directory, which is made where missing. Links that
+use crate::platform;
+
+/// Makes a link to this program for every one of the names in a directory, which is made where
+/// missing. Links that
 /// are there already and lead to this binary are left alone.
 ///
 /// # Errors
@@ -26,13 +29,13 @@ fn link_to(
     directory: &Path,
 ) -> CciResult<usize> {
     fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
-    let paths: Vec<PathBuf> = names.map(|name| directory.join(file_name(name))).collect();
+    let paths: Vec<PathBuf> = names.map(|name| directory.join(platform::link_name(name))).collect();
     let mut missing = Vec::new();
     for path in &paths {
         match fs::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(path),
             Err(error) => return Err(failed(path, &error)),
-            Ok(_) if leads_to(path, binary) => {}
+            Ok(_) if platform::leads_to(path, binary) => {}
             Ok(_) => {
                 return Err(CciError::new(Code::ExEacces)
                     .object(path.display().to_string())
@@ -42,38 +45,13 @@ fn link_to(
         }
     }
     for path in missing {
-        make(binary, path).map_err(|error| failed(path, &error))?;
+        platform::link(binary, path).map_err(|error| failed(path, &error))?;
     }
     Ok(paths.len())
 }
 
-fn leads_to(link: &Path, binary: &Path) -> bool {
-    fs::canonicalize(link).is_ok_and(|target| target == binary)
-}
-
 fn failed(path: &Path, error: &io::Error) -> CciError {
     CciError::new(Code::ExEacces).object(path.display().to_string()).cause(error.to_string())
-}
-
-#[cfg(unix)]
-fn file_name(name: &str) -> String {
-    name.to_owned()
-}
-
-#[cfg(unix)]
-fn make(binary: &Path, link: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(binary, link)
-}
-
-#[cfg(not(unix))]
-fn file_name(name: &str) -> String {
-    format!("{name}.exe")
-}
-
-/// Symbolic links need a privilege on Windows; a hard link does not.
-#[cfg(not(unix))]
-fn make(binary: &Path, link: &Path) -> io::Result<()> {
-    fs::hard_link(binary, link)
 }
 
 #[cfg(all(test, unix))]

@@ -9,7 +9,6 @@
 use std::path::{Path, PathBuf};
 
 use model::{CciError, CciResult, Code};
-#[cfg(unix)]
 use scsi::disks::io::DiskIo;
 use scsi::disks::{HostDisk, Identity};
 
@@ -17,6 +16,7 @@ use crate::{
     failure::Outcome,
     finding::{host, wait},
     partitions::{BLOCK, Block, Gpt, Partition, gpt, mbr},
+    platform::not_in_use,
     session::Session,
 };
 
@@ -237,7 +237,6 @@ fn signature(gpt: Option<&Gpt>, mbr: u32) -> u32 {
 }
 
 /// Bytes of a disk and the table on it.
-#[cfg(unix)]
 fn read(session: &Session<'_, '_>, disk: &HostDisk) -> CciResult<(u64, Option<Table>)> {
     let host = host(session.world)?;
     let asked = async {
@@ -248,7 +247,6 @@ fn read(session: &Session<'_, '_>, disk: &HostDisk) -> CciResult<(u64, Option<Ta
     wait(asked)?.map_err(|error| failed(disk, Code::ExEnodev, error.to_string()))
 }
 
-#[cfg(unix)]
 async fn table(io: &DiskIo, blocks: u64) -> std::io::Result<Option<Table>> {
     let read = async |first: u64, count: u64| -> std::io::Result<Vec<(u64, Block)>> {
         let bytes = io.read(first * BLOCK as u64, count as usize * BLOCK).await?;
@@ -275,7 +273,6 @@ async fn table(io: &DiskIo, blocks: u64) -> std::io::Result<Option<Table>> {
     Ok(Some(Table { signature, partitions: gpt.partitions(&bytes), blocks: kept }))
 }
 
-#[cfg(unix)]
 fn write(session: &Session<'_, '_>, disk: &HostDisk, kept: &Kept) -> CciResult<()> {
     let host = host(session.world)?;
     let written = async {
@@ -291,28 +288,6 @@ fn write(session: &Session<'_, '_>, disk: &HostDisk, kept: &Kept) -> CciResult<(
         failed(disk, Code::ExEnodev, error.to_string())
             .advice("see that nothing of it is mounted and that it is writable")
     })
-}
-
-/// The kernel gives a block device to nobody else only while nothing of it is mounted.
-#[cfg(unix)]
-fn not_in_use(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-    let block = std::fs::metadata(path).is_ok_and(|data| data.file_type().is_block_device());
-    if block {
-        let exclusive = i32::try_from(rustix::fs::OFlags::EXCL.bits()).unwrap_or(0);
-        std::fs::OpenOptions::new().read(true).custom_flags(exclusive).open(path)?;
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn read(_: &Session<'_, '_>, disk: &HostDisk) -> CciResult<(u64, Option<Table>)> {
-    Err(failed(disk, Code::ExEnosup, "partition tables are read on Linux only"))
-}
-
-#[cfg(not(unix))]
-fn write(_: &Session<'_, '_>, disk: &HostDisk, _: &Kept) -> CciResult<()> {
-    Err(failed(disk, Code::ExEnosup, "partition tables are written on Linux only"))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! | [`run`] | one life of a daemon |
 //! | [`settings`], [`trace`] | what the environment says |
 //! | [`title`], [`lock`] | the process: its name, one an instance |
+//! | `platform` | what differs between operating systems |
 //! | [`logs`], [`journal`], [`stamp`] | log files, and the way of a line into them |
 //! | [`failure`] | why a daemon did not start, HORCM_001 to HORCM_009 |
 //! | [`start`] | from a configuration to a daemon that can serve |
@@ -54,6 +55,7 @@ pub mod members;
 pub mod monitor;
 pub mod peers;
 pub mod plan;
+mod platform;
 pub mod protection;
 pub mod registration;
 pub mod resolve;

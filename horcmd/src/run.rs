@@ -11,7 +11,9 @@ use crate::{
     journal::Journal,
     lock::InstanceLock,
     logs::LogFiles,
-    monitor, registration, serve,
+    monitor,
+    platform::{Stop, tell_ready},
+    registration, serve,
     settings::Settings,
     start::{self, Ready},
 };
@@ -64,7 +66,7 @@ fn with_log(mut settings: Settings, files: &LogFiles) -> Result<(), StartFailure
 async fn live(settings: &Settings, ready: Ready) -> Result<(), StartFailure> {
     let Ready { daemon, endpoint, registers, poll } = ready;
     // Caught before anyone can learn from the registration whom to send them to.
-    let signals = tokio::spawn(stop_on_signal(Signals::catch(), daemon.clone()));
+    let signals = tokio::spawn(stop_when_told(Stop::catch(), daemon.clone()));
     register(&settings.home, settings.instance, &daemon)
         .map_err(|e| StartFailure::process(format!("no registration: {e}")))?;
     tell_ready();
@@ -94,63 +96,12 @@ fn register(home: &Home, instance: Instance, daemon: &Daemon) -> io::Result<()> 
     Registration { address, pid }.write(home, instance)
 }
 
-/// Readiness for systemd. Nobody listening is the common case.
-fn tell_ready() {
-    #[cfg(unix)]
-    if let Err(e) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
-        log::warn!("the service manager was not told: {e}");
-    }
-}
-
-/// The signals that end the daemon in good order.
-#[cfg(unix)]
-struct Signals {
-    term: tokio::signal::unix::Signal,
-    int: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    /// From here on they no longer end the process at once.
-    fn catch() -> Option<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let (term, int) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-        match (term, int) {
-            (Ok(term), Ok(int)) => Some(Self { term, int }),
-            _ => {
-                log::error!("signals cannot be caught; they end the daemon at once");
-                None
-            }
-        }
-    }
-}
-
-#[cfg(unix)]
-async fn stop_on_signal(signals: Option<Signals>, daemon: Arc<Daemon>) {
-    let Some(mut signals) = signals else { return };
-    let name = tokio::select! {
-        _ = signals.term.recv() => "SIGTERM",
-        _ = signals.int.recv() => "SIGINT",
+async fn stop_when_told(stop: Option<Stop>, daemon: Arc<Daemon>) {
+    let Some(stop) = stop else {
+        log::error!("signals cannot be caught; they end the daemon at once");
+        return;
     };
+    let name = stop.told().await;
     log::info!("{name}: shutting down");
     daemon.stop.notify_one();
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn catch() -> Self {
-        Self
-    }
-}
-
-#[cfg(not(unix))]
-async fn stop_on_signal(_: Signals, daemon: Arc<Daemon>) {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        log::info!("interrupted: shutting down");
-        daemon.stop.notify_one();
-    }
 }

@@ -1,13 +1,14 @@
 //! Service names to UDP ports, from the host's services file.
 
 use std::{
-    env,
     fs::File,
     io::{self, Read},
     path::PathBuf,
 };
 
 use confparse::Service;
+
+use crate::platform::services_file;
 
 /// The most of a services file that is read, in bytes.
 const MAX_FILE: u64 = 4 << 20;
@@ -30,15 +31,6 @@ pub fn port(service: &Service) -> Result<u16, String> {
         let file = path.display();
         format!("the service {name} is unknown: add \"{name} <port>/udp\" to {file}, or write the port number")
     })
-}
-
-fn services_file() -> PathBuf {
-    if cfg!(windows) {
-        let root = env::var_os("windir").unwrap_or_else(|| r"C:\Windows".into());
-        PathBuf::from(root).join(r"system32\drivers\etc\services")
-    } else {
-        PathBuf::from("/etc/services")
-    }
 }
 
 fn read(path: &PathBuf) -> io::Result<String> {

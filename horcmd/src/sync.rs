@@ -8,7 +8,7 @@ use scsi::{
     hba::Drive,
 };
 
-use crate::disks::Disks;
+use crate::{disks::Disks, platform};
 
 /// SYNCHRONIZE CACHE (10) of the whole medium (SBC-3 5.18).
 const SYNCHRONIZE_CACHE: [u8; 10] = [0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -20,8 +20,7 @@ pub async fn all<'a>(disks: &Disks, devices: impl Iterator<Item = &'a str>) -> V
     if devices.is_empty() {
         return Vec::new();
     }
-    #[cfg(unix)]
-    if let Err(error) = tokio::task::spawn_blocking(rustix::fs::sync).await {
+    if let Err(error) = tokio::task::spawn_blocking(platform::sync).await {
         log::warn!("the file systems of this host: {error}");
     }
     let built_in = built_in(disks, &devices).await;

@@ -5,6 +5,8 @@ use std::{env, fs, io};
 
 use model::Instance;
 
+use crate::platform;
+
 /// The directory of one installation. Two homes share nothing, so that several can run side by
 /// side on one host as ordinary users.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +21,8 @@ impl Home {
     /// `\HORCM` on the system drive. `$HORCM_CONF`, where set, is the configuration file.
     #[must_use]
     pub fn from_env() -> Self {
-        Self { root: root_from_env(), conf: path_from_env("HORCM_CONF") }
+        let root = path_from_env("HORCMROOT").unwrap_or_else(platform::default_root);
+        Self { root, conf: path_from_env("HORCM_CONF") }
     }
 
     /// The home at a directory; `$HORCM_CONF` has no say in it.
@@ -40,7 +43,8 @@ impl Home {
         self.root.join(".uds")
     }
 
-    /// Makes `.uds`, and what leads to it, where missing; only its owner can enter it (0700).
+    /// Makes `.uds`, and what leads to it, where missing; only its owner can enter it (0700; on
+    /// Windows, only its owner, the administrators and the system).
     ///
     /// # Errors
     /// What the file system says, naming the directory.
@@ -50,11 +54,10 @@ impl Home {
         };
         fs::create_dir_all(&self.root).map_err(|error| named(&self.root, &error))?;
         let uds = self.uds();
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&uds).map_err(|error| named(&uds, &error))
+        match platform::make_private_folder(&uds) {
+            Err(error) if !uds.is_dir() => Err(named(&uds, &error)),
+            _ => Ok(()),
+        }
     }
 
     /// `.uds/horcm.key`: the key of this host.
@@ -95,48 +98,13 @@ impl Home {
     /// A file of `etc/` of this home if it is there, else the system's.
     fn etc(&self, name: &str) -> PathBuf {
         let own = self.root.join("etc").join(name);
-        if own.exists() { own } else { system_conf_dir().join(name) }
+        if own.exists() { own } else { platform::system_conf_dir().join(name) }
     }
 }
 
 /// An unset variable and an empty one say the same: nothing.
 fn path_from_env(name: &str) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-#[cfg(unix)]
-fn root_from_env() -> PathBuf {
-    let of_user = || {
-        path_from_env("XDG_STATE_HOME")
-            .or_else(|| path_from_env("HOME").map(|home| home.join(".local/state")))
-            .map(|state| state.join("horcm"))
-    };
-    let standard = || PathBuf::from("/HORCM");
-    path_from_env("HORCMROOT").unwrap_or_else(|| {
-        if rustix::process::geteuid().is_root() {
-            standard()
-        } else {
-            of_user().unwrap_or_else(standard)
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn root_from_env() -> PathBuf {
-    path_from_env("HORCMROOT").unwrap_or_else(|| {
-        let drive = env::var("SystemDrive").unwrap_or_else(|_| "C:".to_owned());
-        PathBuf::from(format!("{drive}\\HORCM"))
-    })
-}
-
-#[cfg(unix)]
-fn system_conf_dir() -> PathBuf {
-    PathBuf::from("/etc")
-}
-
-#[cfg(not(unix))]
-fn system_conf_dir() -> PathBuf {
-    path_from_env("windir").unwrap_or_else(|| PathBuf::from("C:\\Windows"))
 }
 
 #[cfg(test)]
@@ -158,13 +126,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut home = Home::at(dir.path().join("home"));
         let fifty = Instance::numbered(50).unwrap();
-        assert_eq!(home.conf_file(fifty), system_conf_dir().join("horcm50.conf"));
+        assert_eq!(home.conf_file(fifty), platform::system_conf_dir().join("horcm50.conf"));
         let own = home.root().join("etc/horcm50.conf");
         fs::create_dir_all(own.parent().unwrap()).unwrap();
         fs::write(&own, "").unwrap();
         assert_eq!(home.conf_file(fifty), own);
         let perm = home.root().join("etc/horcmperm50.conf");
-        assert_eq!(home.perm_file(fifty), system_conf_dir().join("horcmperm50.conf"));
+        assert_eq!(home.perm_file(fifty), platform::system_conf_dir().join("horcmperm50.conf"));
         fs::write(&perm, "").unwrap();
         assert_eq!(home.perm_file(fifty), perm);
         home.conf = Some(PathBuf::from("elsewhere.conf"));

@@ -3,11 +3,12 @@
 //! Text, so that an administrator can carry a key to another host by any means that carries text.
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::key::Key;
+use crate::platform;
 use crate::request_id::RequestId;
 
 impl Key {
@@ -67,17 +68,13 @@ impl Draft {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".{}", RequestId::random()));
         let draft = Self(PathBuf::from(name));
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut line = String::with_capacity(65);
         for byte in key.secret() {
             // Writing to a string cannot fail.
             let _ = write!(line, "{byte:02x}");
         }
         line.push('\n');
-        options
+        platform::private_file()
             .open(&draft.0)
             .and_then(|mut file| {
                 file.write_all(line.as_bytes())?;
@@ -113,16 +110,11 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
 }
 
 /// A key others can read still works: refusing it would stop a running site over a copied file.
-#[cfg(unix)]
 fn warn_if_exposed(path: &Path, file: &File) {
-    use std::os::unix::fs::MetadataExt;
-    if file.metadata().is_ok_and(|meta| meta.mode() & 0o077 != 0) {
-        log::warn!("{}: other users can read this key; run chmod 600 on it", path.display());
+    if let Some(remedy) = platform::exposure(file) {
+        log::warn!("{}: other users can read this key; run {remedy} on it", path.display());
     }
 }
-
-#[cfg(not(unix))]
-fn warn_if_exposed(_path: &Path, _file: &File) {}
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,7 @@
 //! | [`key`], `key_file` | the shared secret, the ring a server accepts, keys on disk |
 //! | [`here`] | this host and this user, as names of files carry them |
 //! | [`home`] | where an installation keeps its files |
+//! | `platform` | what differs between operating systems |
 //! | [`registration`] | how commands find the daemon of an instance |
 //! | `call` | read or change; how a call can fail |
 //! | [`wire`] | the datagram: header and seal |
@@ -51,6 +52,7 @@ pub mod mailbox;
 pub mod orders;
 mod outstanding;
 mod parts;
+mod platform;
 mod reassembly;
 pub mod registration;
 pub mod request_id;

@@ -14,6 +14,7 @@ use crate::{
     Home,
     here::{host_name, user_id},
     login::Login,
+    platform::{is_own, make_private_folder, opens_own, private_file},
 };
 
 /// The most bytes of a file that are read: a token and the end of its line are fewer.
@@ -40,15 +41,7 @@ pub fn all(home: &Home) -> Vec<Login> {
 
 /// What an own file holds, opened once, so that it cannot become another in between.
 fn read_own(path: &Path) -> io::Result<String> {
-    let mut options = fs::OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        let flags = i32::try_from(flags.bits()).unwrap_or_default();
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags);
-    }
-    let file = options.open(path)?;
+    let file = opens_own().open(path)?;
     let meta = file.metadata()?;
     if !meta.is_file() || !is_own(&meta) {
         return Err(io::ErrorKind::PermissionDenied.into());
@@ -56,18 +49,6 @@ fn read_own(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     file.take(MOST_BYTES).read_to_string(&mut text)?;
     Ok(text)
-}
-
-/// Whether it is this user's, and nobody else may do anything with it.
-#[cfg(unix)]
-fn is_own(meta: &fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    meta.uid() == user_id() && meta.mode() & 0o077 == 0
-}
-
-#[cfg(not(unix))]
-fn is_own(_: &fs::Metadata) -> bool {
-    true
 }
 
 /// Sees that a session can be kept, before anybody is asked for one.
@@ -80,10 +61,7 @@ pub fn prepare(home: &Home) -> CciResult<()> {
         if let Some(above) = folder.parent() {
             fs::create_dir_all(above)?;
         }
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        match builder.create(&folder) {
+        match make_private_folder(&folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => fs::symlink_metadata(&folder).and_then(|meta| {
                 if meta.is_dir() && is_own(&meta) {
@@ -114,11 +92,7 @@ pub fn keep(home: &Home, login: &Login) -> CciResult<()> {
         let mut new = file.clone().into_os_string();
         new.push(".new");
         let _ = fs::remove_file(&new);
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        writeln!(options.open(&new)?, "{}", login.token.to_hex())?;
+        writeln!(private_file().open(&new)?, "{}", login.token.to_hex())?;
         fs::rename(&new, &file)
     };
     written().map_err(|error| {

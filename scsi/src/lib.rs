@@ -19,6 +19,7 @@ pub mod hba;
 pub mod iscsi;
 pub mod medium;
 pub mod nexus;
+mod platform;
 pub mod sense;
 pub mod service;
 pub mod task;

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::launch::detach;
+use crate::platform::detach;
 
 /// The most of a log that is shown, in bytes.
 const SHOWN: u64 = 64 * 1024;

@@ -1,7 +1,5 @@
 //! `horcmgr`: the daemon itself, or `-check` whether it runs (`cci` 8).
 
-use std::{io, process::Command};
-
 use model::{CciError, Code};
 
 use crate::{
@@ -9,6 +7,7 @@ use crate::{
     launch::{command, program},
     lifecycle::is_running,
     parse::Typed,
+    platform::become_it,
     session::Session,
     table::{HELP, Opt, Spec},
 };
@@ -41,19 +40,6 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
     ended.map_err(|error| {
         CciError::new(Code::ExEnoent).object("horcmd").cause(error.to_string()).into()
     })
-}
-
-/// Puts the daemon in this process' place; returns only when that fails.
-#[cfg(unix)]
-fn become_it(daemon: &mut Command) -> io::Result<u8> {
-    Err(std::os::unix::process::CommandExt::exec(daemon))
-}
-
-#[cfg(not(unix))]
-fn become_it(daemon: &mut Command) -> io::Result<u8> {
-    let status = daemon.status()?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.unwrap_or(Code::ExComerr.number()))
 }
 
 #[cfg(test)]

@@ -8,6 +8,10 @@
 //! | here | `sleep`, `env`, `setenv`, `usetenv` |
 
 mod drives;
+#[cfg(unix)]
+mod volumes;
+#[cfg(windows)]
+#[path = "volumes_windows.rs"]
 mod volumes;
 
 use std::time::Duration;

@@ -9,6 +9,7 @@
 use std::path::Path;
 
 use super::{HostDisk, pages::Pages};
+use crate::platform::attribute;
 
 /// The disk behind a file; `None` where it is no such file.
 pub(super) fn disk(path: &Path) -> Option<HostDisk> {
@@ -22,21 +23,6 @@ pub(super) fn disk(path: &Path) -> Option<HostDisk> {
     let place = String::from_utf8(page("user.scsi.lun")).unwrap_or_default();
     let lun = place.split_whitespace().nth(2).and_then(|lun| lun.parse().ok());
     Some(HostDisk { lun, ..pages.disk() })
-}
-
-#[cfg(unix)]
-fn attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
-    /// As much as INQUIRY can answer is never in an attribute; more is none of ours.
-    const MOST: usize = 4096;
-    let mut bytes = vec![0; MOST];
-    let length = rustix::fs::getxattr(path, name, &mut bytes).ok()?;
-    bytes.truncate(length);
-    Some(bytes)
-}
-
-#[cfg(not(unix))]
-fn attribute(_path: &Path, _name: &str) -> Option<Vec<u8>> {
-    None
 }
 
 #[cfg(all(test, unix))]

@@ -2,14 +2,17 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Seek},
+    io,
     path::Path,
     sync::Arc,
 };
 
 use bytes::Bytes;
 
-use crate::hba::Drive;
+use crate::{
+    hba::Drive,
+    platform::{direct, is_disk, length, read_at, write_at},
+};
 
 /// What buffers are aligned to; a multiple of any sector, as I/O past the page cache wants it.
 const ALIGNMENT: usize = 4096;
@@ -31,8 +34,7 @@ impl DiskIo {
     /// # Errors
     /// The operating system's answer; what is neither is unsupported.
     pub fn open(path: &Path) -> io::Result<Self> {
-        // Opening a tape or a watchdog would do something.
-        if !is_disk(&std::fs::metadata(path)?) {
+        if !is_disk(path)? {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "it is no disk"));
         }
         let mut options = OpenOptions::new();
@@ -119,7 +121,7 @@ impl DiskIo {
             }
             Self::File(file) => {
                 let file = Arc::clone(file);
-                blocking(move || (&*file).seek(io::SeekFrom::End(0))).await
+                blocking(move || length(&file)).await
             }
         }
     }
@@ -137,28 +139,4 @@ async fn blocking<T: Send + 'static>(
     act: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(act).await.map_err(io::Error::other)?
-}
-
-#[cfg(unix)]
-fn is_disk(metadata: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    metadata.is_file() || metadata.file_type().is_block_device()
-}
-
-#[cfg(unix)]
-fn direct(options: &OpenOptions) -> OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = options.clone();
-    options.custom_flags(i32::try_from(rustix::fs::OFlags::DIRECT.bits()).unwrap_or(0));
-    options
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, part: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, part, offset)
-}
-
-#[cfg(unix)]
-fn write_at(file: &File, part: &[u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, part, offset)
 }

@@ -16,16 +16,16 @@
 
 mod attached;
 mod initiator;
-#[cfg(unix)]
 pub mod io;
 mod kernel;
 pub mod names;
 pub mod pages;
 pub mod ports;
 
-use std::path::{Path, PathBuf};
-#[cfg(unix)]
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use model::{LdevId, PortName, Serial};
 
@@ -168,7 +168,6 @@ impl Host {
     ///
     /// # Errors
     /// That it is not there any more, or the operating system's answer.
-    #[cfg(unix)]
     pub async fn open(&self, disk: &HostDisk) -> std::io::Result<io::DiskIo> {
         let built_in = names::range(&disk.device_file.to_ascii_lowercase());
         let Some(number) = built_in.map(|range| *range.start()) else {

@@ -1,0 +1,37 @@
+//! Windows: the console.
+
+use std::{env, path::PathBuf};
+
+/// What ends the daemon in good order: an interrupt at its console.
+pub(crate) struct Stop;
+
+impl Stop {
+    /// There is always something to wait for.
+    pub(crate) const fn catch() -> Option<Self> {
+        Some(Self)
+    }
+
+    /// Waits for it; its name.
+    pub(crate) async fn told(self) -> &'static str {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Without a console there is nobody to interrupt it.
+            std::future::pending::<()>().await;
+        }
+        "interrupted"
+    }
+}
+
+/// Nobody waits for it.
+pub(crate) const fn tell_ready() {}
+
+/// File systems write what they hold back when their disk is told to (`FlushFileBuffers`).
+pub(crate) const fn sync() {}
+
+/// The title of a process is the name of its program.
+pub(crate) const fn start_again_as(_title: &str, _variable: &str) {}
+
+/// Where names of services stand with their ports.
+pub(crate) fn services_file() -> PathBuf {
+    let root = env::var_os("windir").unwrap_or_else(|| r"C:\Windows".into());
+    PathBuf::from(root).join(r"system32\drivers\etc\services")
+}
