@@ -176,6 +176,9 @@ impl CommandPath {
             Carrier::Network(network) => {
                 let caller = network.caller().await?;
                 let answer = caller.call(id, kind, order, timeout).await;
+                if matches!(answer, Err(CallError::Refused)) {
+                    network.hang_up().await;
+                }
                 answer.map_err(|error| AlternateFault::Call { error, timeout })?
             }
             Carrier::InBand(disk) => {
@@ -188,6 +191,12 @@ impl CommandPath {
 }
 
 impl Network {
+    /// The next order gets a socket of its own: nobody listens, so no session is lost, and on
+    /// Windows a socket that was told so may hear nothing any more.
+    async fn hang_up(&self) {
+        *self.caller.lock().await = None;
+    }
+
     async fn caller(&self) -> Result<Caller, AlternateFault> {
         let mut slot = self.caller.lock().await;
         if let Some(caller) = &*slot {

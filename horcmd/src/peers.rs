@@ -266,6 +266,12 @@ impl Peers {
         match caller.call(id, Kind::Read, body, self.timeout).await {
             Ok(bytes) => codec::decode(&bytes).map_err(|_| PeerFault::Malformed),
             Err(CallError::Silent) => Err(self.why_silent(&caller)),
+            Err(CallError::Refused) => {
+                // The next question gets a socket of its own: nobody listens, so no session is
+                // lost, and on Windows a socket that was told so may hear nothing any more.
+                *peer.caller.lock().await = None;
+                Err(PeerFault::Call(CallError::Refused))
+            }
             Err(error) => Err(PeerFault::Call(error)),
         }
     }

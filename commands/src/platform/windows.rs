@@ -10,10 +10,15 @@ use std::{
 
 use model::Code;
 use windows_sys::Win32::{
-    Foundation::{CloseHandle, ERROR_ACCESS_DENIED, WAIT_TIMEOUT},
-    System::Threading::{
-        CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS, OpenProcess, PROCESS_SYNCHRONIZE,
-        WaitForSingleObject,
+    Foundation::{
+        CloseHandle, ERROR_ACCESS_DENIED, HANDLE_FLAG_INHERIT, SetHandleInformation, WAIT_TIMEOUT,
+    },
+    System::{
+        Console::{GetStdHandle, STD_ERROR_HANDLE, STD_INPUT_HANDLE, STD_OUTPUT_HANDLE},
+        Threading::{
+            CREATE_NEW_PROCESS_GROUP, DETACHED_PROCESS, OpenProcess, PROCESS_SYNCHRONIZE,
+            WaitForSingleObject,
+        },
     },
 };
 
@@ -32,9 +37,14 @@ pub(crate) fn command_name(file: &str) -> String {
     name.strip_suffix(".exe").map(str::to_owned).unwrap_or(name)
 }
 
-/// A process of its own group, without a console window.
+/// A process of its own group, without a console window, and without our standard handles: whoever
+/// reads what we print would wait for it to end.
 pub(crate) fn detach(command: &mut Command) {
     command.creation_flags(DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP);
+    for handle in [STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE] {
+        // SAFETY: takes numbers only; there may be no such handle, and then nothing is changed.
+        unsafe { SetHandleInformation(GetStdHandle(handle), HANDLE_FLAG_INHERIT, 0) };
+    }
 }
 
 /// A process has the name of its program.
