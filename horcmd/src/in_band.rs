@@ -125,6 +125,11 @@ impl InBand {
 async fn find(device: &CommandDevice, disks: &Disks) -> Result<BlockPath, String> {
     match device {
         CommandDevice::Path(path) => BlockPath::open(path).await.map_err(|e| e.to_string()),
+        // Without portals it is a disk of the system, where that knows them by such names.
+        CommandDevice::PhysicalDrive(number) if cfg!(windows) && !disks.file().exists() => {
+            let disk = BlockPath::open(format!(r"\\.\PhysicalDrive{number}")).await;
+            disk.map_err(|error| error.to_string())
+        }
         CommandDevice::PhysicalDrive(number) => {
             let found = disks.find().await?;
             let numbered: Vec<Disk> = found.into_iter().flat_map(|behind| behind.disks).collect();

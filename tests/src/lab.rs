@@ -17,6 +17,7 @@ use crate::{
     binaries,
     carrier::{self, Carrier},
     run::{self, Outcome},
+    wine::Wine,
 };
 
 /// The samples a user copies, as they are in the source tree.
@@ -39,6 +40,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// An array, instances 50 and 51, and the environment to use them.
 #[derive(Debug)]
 pub struct Lab {
+    /// Where commands and horcmd run, if not here; ends before its directory is removed.
+    wine: Option<Wine>,
     dir: TempDir,
     bin: PathBuf,
     ip: Ipv4Addr,
@@ -67,7 +70,18 @@ impl Lab {
     #[must_use]
     pub fn on(carrier: Carrier) -> Self {
         let address = Address::take().expect("a free loopback address");
-        Self::set_up(address.ip(), Some(address), carrier)
+        Self::set_up(address.ip(), Some(address), carrier, false)
+    }
+
+    /// The same, whose commands and instances are the programs of Windows under Wine, and whose
+    /// files are where they look for them: configurations in `C:\windows`, all else in `C:\HORCM`.
+    ///
+    /// # Panics
+    /// When it cannot be set up.
+    #[must_use]
+    pub fn on_windows(carrier: Carrier) -> Self {
+        let address = Address::take().expect("a free loopback address");
+        Self::set_up(address.ip(), Some(address), carrier, true)
     }
 
     /// A lab at `127.0.0.1` with the samples unchanged, as a newcomer would run them.
@@ -76,12 +90,13 @@ impl Lab {
     /// When it cannot be set up.
     #[must_use]
     pub fn at_localhost() -> Self {
-        Self::set_up(Ipv4Addr::LOCALHOST, None, Carrier::InBand)
+        Self::set_up(Ipv4Addr::LOCALHOST, None, Carrier::InBand, false)
     }
 
-    fn set_up(ip: Ipv4Addr, address: Option<Address>, carrier: Carrier) -> Self {
+    fn set_up(ip: Ipv4Addr, address: Option<Address>, carrier: Carrier, windows: bool) -> Self {
         let dir = tempfile::Builder::new().prefix("horcm-lab-").tempdir().expect("a directory");
         let lab = Self {
+            wine: windows.then(|| Wine::set_up(dir.path().join("wine"))),
             bin: binaries::folder(),
             dir,
             ip,
@@ -97,8 +112,12 @@ impl Lab {
             lab.write_conf(name, &sample.replace(carrier::DISK, carrier::IPCMD));
         }
         lab.write_conf(HBA, PORTALS);
-        lab.program("horcm", ["link".as_ref(), lab.links().as_os_str()]).ok();
-        lab.program("drm", ["link".as_ref(), lab.links().as_os_str()]).ok();
+        let mut link = lab.horcm_link();
+        link.arg("link").arg(if windows { r"C:\HORCM\etc".into() } else { lab.links() });
+        run::run(link, "horcm link".to_string(), b"", LIMIT).ok();
+        if !windows {
+            lab.program("drm", ["link".as_ref(), lab.links().as_os_str()]).ok();
+        }
         lab
     }
 
@@ -108,7 +127,14 @@ impl Lab {
     /// # Panics
     /// When it cannot be written.
     pub fn write_conf(&self, name: &str, text: &str) {
-        let text = self.carrier.carry(text).replace("127.0.0.1", &self.ip.to_string());
+        let (text, ip) = (self.carrier.carry(text), self.ip.to_string());
+        let text = match &self.wine {
+            // Wine binds datagram sockets to every address, and answers from the first.
+            Some(wine) if name.ends_with(".conf") => {
+                wine.with_own_ports(&text.replace("-127.0.0.1-", &format!("-{ip}-")))
+            }
+            _ => text.replace("127.0.0.1", &ip),
+        };
         fs::write(self.conf(name), text).expect("a configuration file");
     }
 
@@ -218,10 +244,17 @@ ldev = \"{FIRST}-{last}\"
         }
     }
 
-    /// The path of a file in `etc/`.
+    fn horcm_link(&self) -> Command {
+        if self.wine.is_some() { self.command("horcm") } else { self.binary("horcm") }
+    }
+
+    /// The path of a file in `etc/`; on Windows configurations of instances are elsewhere.
     #[must_use]
     pub fn conf(&self, name: &str) -> PathBuf {
-        self.root().join("etc").join(name)
+        match &self.wine {
+            Some(wine) if name.ends_with(".conf") => wine.drive_c().join("windows").join(name),
+            _ => self.root().join("etc").join(name),
+        }
     }
 
     /// This lab's address.
@@ -233,7 +266,8 @@ ldev = \"{FIRST}-{last}\"
     /// `HORCMROOT`.
     #[must_use]
     pub fn root(&self) -> PathBuf {
-        self.dir.path().join("horcm")
+        let windows = self.wine.as_ref().map(|wine| wine.drive_c().join("HORCM"));
+        windows.unwrap_or_else(|| self.dir.path().join("horcm"))
     }
 
     /// The array's directory.
@@ -251,7 +285,7 @@ ldev = \"{FIRST}-{last}\"
     /// Where the command names are linked.
     #[must_use]
     pub fn links(&self) -> PathBuf {
-        self.root().join("usr/bin")
+        self.wine.as_ref().map_or_else(|| self.root().join("usr/bin"), Wine::etc)
     }
 
     /// Keeps the directory when the lab ends, and says where it is.
@@ -277,8 +311,15 @@ ldev = \"{FIRST}-{last}\"
     /// A command by its link name, not yet run, with nothing of CCI's inherited.
     #[must_use]
     pub fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(self.links().join(name));
+        let Some(wine) = &self.wine else {
+            let mut command = Command::new(self.links().join(name));
+            self.clean(&mut command);
+            return command;
+        };
+        let mut command = wine.command(format!(r"C:\HORCM\etc\{name}.exe"));
         self.clean(&mut command);
+        // Where it is by itself.
+        command.env_remove("HORCMROOT");
         command
     }
 
@@ -442,6 +483,7 @@ ldev = \"{FIRST}-{last}\"
     /// # Panics
     /// When it does not run.
     pub fn kill_horcmd(&self, instance: u16) {
+        assert!(self.wine.is_none(), "its number is one of Windows");
         let pid = self.horcmd_pid(instance).expect("horcmd runs");
         run::kill(pid);
         let gone = || {
@@ -512,7 +554,8 @@ impl Drop for Lab {
     /// Ends whatever this lab started, by process id.
     fn drop(&mut self) {
         for instance in std::mem::take(&mut self.instances) {
-            if let Some(pid) = self.horcmd_pid(instance) {
+            // On Windows it is another number, and what runs there ends with it.
+            if let Some(pid) = self.horcmd_pid(instance).filter(|_| self.wine.is_none()) {
                 run::kill(pid);
             }
         }

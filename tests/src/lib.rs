@@ -20,6 +20,7 @@
 //! | [`proxy`] | a network that loses, doubles and reorders; seeded chance |
 //! | [`mid_order`] | where a cable breaks while a change goes through a mailbox |
 //! | [`conformance`] | libiscsi's suite: run and read |
+//! | [`wine`] | the programs of Windows, run here |
 //! | [`bytes`] | patterns, and comparing two large sparse files |
 
 pub mod address;
@@ -37,6 +38,7 @@ pub mod proxy;
 pub mod run;
 pub mod server;
 pub mod tgt;
+pub mod wine;
 
 pub use carrier::Carrier;
 pub use lab::Lab;

@@ -2,7 +2,8 @@
 
 use crate::{
     cargo::{Result, cargo, succeed, workspace},
-    demo, provider_dll, tools,
+    demo, tools,
+    windows::{self, Purpose},
 };
 
 /// The tests that lay cables between network namespaces and mount disks of their own.
@@ -11,9 +12,10 @@ const NEED_ROOT: &str = "package(tests) and (binary(namespaces) or binary(full_d
 /// `cargo xtask test`: what is needed, the programs, every test, the doctests, the demo.
 pub fn test() -> Result {
     tools::ensure()?;
+    tools::ensure_wine()?;
     // The end-to-end tests run the programs themselves, so these come first.
     succeed(cargo(&["build", "--workspace", "--bins", "--examples", "--locked"]))?;
-    provider_dll::build()?;
+    windows::build(Purpose::Test)?;
     let all = ["nextest", "run", "--workspace", "--locked", "--no-fail-fast"];
     if tools::is_root() {
         succeed(cargo(&all))?;

@@ -35,6 +35,9 @@ pub fn run() -> Result {
     }
     for sample in entries(&workspace().join("etc"))? {
         let Some(name) = sample.file_name().and_then(|n| n.to_str()) else { continue };
+        if sample.is_dir() {
+            continue;
+        }
         let folder =
             if name.ends_with(".service") { "lib/systemd/system" } else { "HORCM/etc/samples" };
         copy(&sample, &tree.join(folder).join(name))?;

@@ -1,5 +1,5 @@
 //! The project's own tasks: `cargo xtask demo`, `test`, `bench`, `torture`, `conformance`, `deny`,
-//! `dist`.
+//! `dist`, `windows`.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -7,9 +7,11 @@
 //! | `check` | everything that must pass: builds, tests, doctests, the demo |
 //! | `conformance` | libiscsi's suite against our target and tgt's |
 //! | `dist` | a tree to copy to `/`, with links, man pages and completions |
+//! | `dist_windows` | a zip file with installation scripts |
 //! | `man`, `completion` | man pages and completions, made of the option tables |
 //! | `provider_dll` | RMVSSPRV.dll and the coordinator that tests it, for Windows |
 //! | `torture` | crash points, for as long as is wished |
+//! | `windows` | the programs of Windows, built here |
 //! | `tools` | programs of others: found, or installed, or named |
 //! | `cargo` | calling cargo |
 
@@ -19,10 +21,12 @@ mod completion;
 mod conformance;
 mod demo;
 mod dist;
+mod dist_windows;
 mod man;
 mod provider_dll;
 mod tools;
 mod torture;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -69,7 +73,26 @@ fn main() -> ExitCode {
         .subcommand(Command::new("conformance").about(
             "Run libiscsi's suite against our target and against tgt; writes docs/conformance.md",
         ))
-        .subcommand(Command::new("dist").about("Make a tree and an archive ready to install"))
+        .subcommand(
+            Command::new("dist").about("Make a tree and an archive ready to install").subcommand(
+                Command::new("windows").about("The same for Windows, as a zip file"),
+            ),
+        )
+        .subcommand(
+            Command::new("windows")
+                .about("The programs of Windows")
+                .subcommand_required(true)
+                .subcommand(
+                    Command::new("build")
+                        .about("Build them; for tests under Wine unless --release")
+                        .arg(
+                            Arg::new("release")
+                                .long("release")
+                                .action(ArgAction::SetTrue)
+                                .help("With optimisation, to be given away"),
+                        ),
+                ),
+        )
         .subcommand(Command::new("deny").about("Check licences, bans and sources (cargo-deny)"))
         .get_matches();
     let result = match matches.subcommand() {
@@ -83,7 +106,9 @@ fn main() -> ExitCode {
             torture::run(&given.map(String::as_str).collect::<Vec<_>>())
         }
         Some(("conformance", _)) => conformance::run(),
+        Some(("dist", args)) if args.subcommand_name() == Some("windows") => dist_windows::run(),
         Some(("dist", _)) => dist::run(),
+        Some(("windows", args)) => build_windows(args),
         Some(("deny", _)) => check::deny(),
         _ => Err("no such task".into()),
     };
@@ -94,4 +119,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn build_windows(args: &clap::ArgMatches) -> cargo::Result {
+    let release = args.subcommand().is_some_and(|(_, args)| args.get_flag("release"));
+    let purpose = if release { windows::Purpose::Release } else { windows::Purpose::Test };
+    let folder = windows::build(purpose)?;
+    println!("{}", folder.display());
+    Ok(())
 }

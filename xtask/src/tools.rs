@@ -71,6 +71,29 @@ const TGT: &[Tool] = &[
     Tool { program: "iscsi-test-cu", package: "libiscsi-bin" },
 ];
 
+/// What builds programs of Windows. The first is known by a file, for its compiler hides behind
+/// rustup's on the path.
+const WINDOWS_COMPILER: &[Tool] = &[
+    Tool { program: "/usr/bin/rustc", package: "rustc-web" },
+    Tool { program: "/usr/bin/cargo", package: "cargo-web" },
+    Tool { program: "/usr/lib/rustlib/src/rust/library/Cargo.lock", package: "rust-web-src" },
+    Tool { program: "x86_64-w64-mingw32-gcc", package: "gcc-mingw-w64-x86-64" },
+];
+
+/// What runs them.
+const WINE: &[Tool] =
+    &[Tool { program: "wine", package: "wine" }, Tool { program: "wineserver", package: "wine64" }];
+
+/// Makes sure that programs of Windows can be built.
+pub fn ensure_windows_compiler() -> Result {
+    install(WINDOWS_COMPILER)
+}
+
+/// Makes sure that programs of Windows can be run.
+pub fn ensure_wine() -> Result {
+    install(WINE)
+}
+
 /// Makes sure that the other target is there.
 pub fn ensure_tgt() -> Result {
     install(TGT)
@@ -106,7 +129,7 @@ fn install(tools: &[Tool]) -> Result {
     apt(&[&["install", "-y", "--no-install-recommends"], packages.as_slice()].concat())
 }
 
-/// Whether a program is on the path; `sbin` counts too, where ordinary users do not look, and
+/// Whether a program is on the path, or there, if it is named by a path of its own; `sbin` counts too, where ordinary users do not look, and
 /// cargo's own folder, where `cargo install` puts things.
 pub fn found(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();

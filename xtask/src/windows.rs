@@ -1,0 +1,123 @@
+//! `cargo xtask windows build`: the programs of Windows, built here.
+//!
+//! Either way gives programs of 64-bit Windows that need nothing but the system:
+//!
+//! | toolchain | target | runs under Wine 8 |
+//! |---|---|---|
+//! | Debian's `rustc-web`, which brings the standard library's source | `x86_64-win7-windows-gnu` | yes |
+//! | rustup's, after `rustup target add x86_64-pc-windows-gnu` | `x86_64-pc-windows-gnu` | no: it has no `ProcessPrng` |
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    cargo::{Result, cargo, succeed, workspace},
+    tools,
+};
+
+/// The compiler of Debian's second toolchain, which is on no path.
+const DEBIANS: [&str; 2] = ["/usr/bin/rustc", "/usr/bin/cargo"];
+/// The linker of both.
+const LINKER: &str = "x86_64-w64-mingw32-gcc";
+/// The provider's DLL and the package that makes it.
+const PROVIDER: (&str, &str) = ("rmvssprv", "provider/windows");
+
+/// What programs are built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be run under Wine by tests, soon.
+    Test,
+    /// To be given away.
+    Release,
+}
+
+impl Purpose {
+    const fn profile(self) -> &'static str {
+        match self {
+            Self::Test => "windows-test",
+            Self::Release => "release",
+        }
+    }
+
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// Builds the programs; the folder where they are then, `target/windows/test` or `/release`.
+pub fn build(purpose: Purpose) -> Result<PathBuf> {
+    let ours = has_target() && purpose == Purpose::Release;
+    if !ours {
+        tools::ensure_windows_compiler()?;
+    }
+    let target = target();
+    let (mut command, triple) = if ours { by_rustup() } else { by_debian() };
+    command.arg("build").args(["--locked", "--target", triple, "--profile", purpose.profile()]);
+    command.arg("--target-dir").arg(&target);
+    command.args(["--package", "horcmd", "--package", "commands"]);
+    let provider = workspace().join(PROVIDER.1).is_dir();
+    if provider {
+        command.args(["--package", PROVIDER.0]);
+    }
+    succeed(command)?;
+    let built = target.join(triple).join(purpose.profile());
+    let folder = target.join(purpose.folder());
+    fs::create_dir_all(&folder).map_err(said(&folder))?;
+    for program in ["horcm.exe", "horcmd.exe"] {
+        take(&built.join(program), &folder.join(program))?;
+    }
+    if provider {
+        take(&built.join("RMVSSPRV.dll"), &folder.join("RMVSSPRV.dll"))?;
+    }
+    Ok(folder)
+}
+
+/// `target/windows`, a folder of its own: another compiler makes what is in it.
+fn target() -> PathBuf {
+    let set = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    set.unwrap_or_else(|| workspace().join("target")).join("windows")
+}
+
+/// Whether rustup's toolchain has the target, and the linker is there.
+fn has_target() -> bool {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", "x86_64-pc-windows-gnu"]);
+    let folder = rustc.current_dir(workspace()).output().ok();
+    let folder = folder.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    folder.is_some_and(|folder| Path::new(&folder).is_dir()) && tools::found(LINKER)
+}
+
+fn by_rustup() -> (Command, &'static str) {
+    (cargo(&[]), "x86_64-pc-windows-gnu")
+}
+
+/// The standard library is built with the programs. What cargo and rustup have put into the
+/// environment of this program would lead the other toolchain astray.
+fn by_debian() -> (Command, &'static str) {
+    let [rustc, cargo] = DEBIANS;
+    let mut command = Command::new(cargo);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO") || text.starts_with("RUST") || text == "LD_LIBRARY_PATH" {
+            command.env_remove(&name);
+        }
+    }
+    command.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1").current_dir(workspace());
+    command.arg("-Zbuild-std=std,panic_unwind");
+    (command, "x86_64-win7-windows-gnu")
+}
+
+fn take(from: &Path, to: &Path) -> Result {
+    fs::copy(from, to).map(drop).map_err(said(from))
+}
+
+fn said(path: &Path) -> impl Fn(std::io::Error) -> String {
+    let path = path.display().to_string();
+    move |error| format!("{path}: {error}")
+}
