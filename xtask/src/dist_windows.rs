@@ -92,3 +92,37 @@ fn said(path: &Path) -> impl Fn(std::io::Error) -> String {
     let path = path.display().to_string();
     move |error| format!("{path}: {error}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Read};
+
+    use zip::ZipArchive;
+
+    use super::*;
+
+    #[test]
+    fn programs_and_scripts_are_packed_as_windows_wants_them() {
+        let programs = tempfile::tempdir().unwrap();
+        for program in ["horcm.exe", "horcmd.exe", "RMVSSPRV.dll"] {
+            fs::write(programs.path().join(program), program.repeat(100)).unwrap();
+        }
+        let mut bytes = Cursor::new(Vec::new());
+        pack(ZipWriter::new(&mut bytes), programs.path()).unwrap();
+        let mut archive = ZipArchive::new(bytes).unwrap();
+        let mut read = |name: &str| {
+            let mut text = String::new();
+            let mut file = archive.by_name(&format!("{NAME}/{name}")).unwrap();
+            file.read_to_string(&mut text).unwrap();
+            text
+        };
+        assert_eq!(read("HORCM/etc/horcmd.exe"), "horcmd.exe".repeat(100));
+        assert_eq!(read("HORCM/Tool/RMVSSPRV.dll"), "RMVSSPRV.dll".repeat(100));
+        for text in
+            ["install.cmd", "uninstall.cmd", "register_app.vbs", "HORCM/etc/samples/horcm50.conf"]
+        {
+            let text = read(text);
+            assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "{text}");
+        }
+    }
+}
