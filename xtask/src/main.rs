@@ -9,7 +9,6 @@
 //! | `dist` | a tree to copy to `/`, with links, man pages and completions |
 //! | `dist_windows` | a zip file with installation scripts |
 //! | `man`, `completion` | man pages and completions, made of the option tables |
-//! | `provider_dll` | RMVSSPRV.dll and the coordinator that tests it, for Windows |
 //! | `torture` | crash points, for as long as is wished |
 //! | `windows` | the programs of Windows, built here |
 //! | `tools` | programs of others: found, or installed, or named |
@@ -23,7 +22,6 @@ mod demo;
 mod dist;
 mod dist_windows;
 mod man;
-mod provider_dll;
 mod tools;
 mod torture;
 mod windows;

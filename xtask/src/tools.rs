@@ -40,21 +40,6 @@ pub fn ensure() -> Result {
     install(&TOOLS)
 }
 
-/// What Windows programs are built with and run under.
-const WINDOWS: &[Tool] = &[
-    Tool { program: "/usr/bin/rustc", package: "rustc-web" },
-    Tool { program: "/usr/bin/cargo", package: "cargo-web" },
-    Tool { program: "/usr/lib/rustlib/src/rust/library/std/Cargo.toml", package: "rust-web-src" },
-    Tool { program: "x86_64-w64-mingw32-gcc", package: "gcc-mingw-w64-x86-64" },
-    Tool { program: "wine", package: "wine" },
-    Tool { program: "/usr/lib/wine/wine64", package: "wine64" },
-];
-
-/// Makes sure that Windows programs can be built and run.
-pub fn ensure_windows() -> Result {
-    install(WINDOWS)
-}
-
 /// Programs that the store is measured beside.
 const PEERS: &[Tool] = &[
     Tool { program: "fio", package: "fio" },

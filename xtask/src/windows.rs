@@ -1,4 +1,4 @@
-//! `cargo xtask windows build`: the programs of Windows, built here.
+//! `cargo xtask windows build`: the programs of Windows and the provider's DLL, built here.
 //!
 //! Either way gives programs of 64-bit Windows that need nothing but the system:
 //!
@@ -22,8 +22,8 @@ use crate::{
 const DEBIANS: [&str; 2] = ["/usr/bin/rustc", "/usr/bin/cargo"];
 /// The linker of both.
 const LINKER: &str = "x86_64-w64-mingw32-gcc";
-/// The provider's DLL and the package that makes it.
-const PROVIDER: (&str, &str) = ("rmvssprv", "provider/windows");
+/// The provider's DLL as cargo names it.
+const PROVIDER: &str = "rmvssprv.dll";
 
 /// What programs are built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,26 +56,46 @@ pub fn build(purpose: Purpose) -> Result<PathBuf> {
     if !ours {
         tools::ensure_windows_compiler()?;
     }
-    let target = target();
-    let (mut command, triple) = if ours { by_rustup() } else { by_debian() };
-    command.arg("build").args(["--locked", "--target", triple, "--profile", purpose.profile()]);
-    command.arg("--target-dir").arg(&target);
-    command.args(["--package", "horcmd", "--package", "commands"]);
-    let provider = workspace().join(PROVIDER.1).is_dir();
-    if provider {
-        command.args(["--package", PROVIDER.0]);
-    }
-    succeed(command)?;
-    let built = target.join(triple).join(purpose.profile());
-    let folder = target.join(purpose.folder());
+    let build = Build { ours, purpose, target: target() };
+    let folder = build.target.join(purpose.folder());
     fs::create_dir_all(&folder).map_err(said(&folder))?;
-    for program in ["horcm.exe", "horcmd.exe"] {
-        take(&built.join(program), &folder.join(program))?;
+    if purpose == Purpose::Test {
+        build.packages(&["rmvssprv", "--features", "fault-injection"])?;
+        take(&build.made(PROVIDER), &folder.join("rmvssprv-faults.dll"))?;
+        build.packages(&["rmvssprv", "--package", "vss-harness"])?;
+        take(&build.made("vss-harness.exe"), &folder.join("vss-harness.exe"))?;
+    } else {
+        build.packages(&["rmvssprv"])?;
     }
-    if provider {
-        take(&built.join("RMVSSPRV.dll"), &folder.join("RMVSSPRV.dll"))?;
+    take(&build.made(PROVIDER), &folder.join("RMVSSPRV.dll"))?;
+    build.packages(&["horcmd", "--package", "commands"])?;
+    for program in ["horcm.exe", "horcmd.exe"] {
+        take(&build.made(program), &folder.join(program))?;
     }
     Ok(folder)
+}
+
+/// By which toolchain, for what and where.
+struct Build {
+    ours: bool,
+    purpose: Purpose,
+    target: PathBuf,
+}
+
+impl Build {
+    /// Builds the packages behind `--package`.
+    fn packages(&self, packages: &[&str]) -> Result {
+        let (mut command, triple) = if self.ours { by_rustup() } else { by_debian() };
+        command.args(["build", "--locked", "--target", triple]);
+        command.args(["--profile", self.purpose.profile()]);
+        command.arg("--target-dir").arg(&self.target).arg("--package").args(packages);
+        succeed(command)
+    }
+
+    fn made(&self, file: &str) -> PathBuf {
+        let triple = if self.ours { by_rustup().1 } else { by_debian().1 };
+        self.target.join(triple).join(self.purpose.profile()).join(file)
+    }
 }
 
 /// `target/windows`, a folder of its own: another compiler makes what is in it.
