@@ -29,6 +29,8 @@
 //! | [`failure`] | why a command did not do its work |
 //! | [`host`] | the Linux host, as the provider asks about it |
 //! | [`configured`] | which pairs and mirrors the instance of the P-VOLs has |
+//! | [`writers`] | PostgreSQL, MariaDB and MySQL, hooks, programs; their configuration |
+//! | [`requestor`] | a backup from the command line to the catalogue, and what is done with it |
 //! | [`run`] | from argv to exit code |
 
 pub mod archive;
@@ -50,6 +52,7 @@ pub mod message;
 pub mod mountinfo;
 pub mod observer;
 pub mod places;
+pub mod requestor;
 pub mod run;
 pub mod step;
 pub mod volume;

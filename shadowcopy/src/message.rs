@@ -116,6 +116,14 @@ messages! {
     TARGET 100 Error Own "The backup target cannot be backed up.";
     GENERATION 101 Error Own "No generation can be used for the backup.";
     ACCESS 110 Error Own "A volume cannot be brought to this host, or given back.";
+    MOUNT_FAILED 111 Error Own "The backup cannot be mounted.";
+    UNMOUNT_FAILED 112 Error Own "The backup cannot be unmounted.";
+    IN_USE 113 Error Own "A volume is in use.";
+    MOUNTED 114 Information Own "The backup was mounted. mount point = {}";
+    UNMOUNTED 115 Information Own "The backup was unmounted. mount point = {}";
+    RESTORE_START 116 Information Own "The volumes are now being restored. Backup ID = {}";
+    BROUGHT_BACK 117 Information Own "The volumes are what they were at the backup. Backup ID = {}";
+    CONSUMED 118 Information Own "The backup was given up: its S-VOLs follow the restored volumes. Backup ID = {}";
     CATALOGUE_FAILED 200 Error Own "The backup catalog cannot be used.";
     NO_BACKUP 201 Error Own "The backup catalog has no such backup. Backup ID = {}";
     DAMAGED 202 Warning Own "A damaged file of the backup catalog was set aside. file = {}";
@@ -128,6 +136,8 @@ messages! {
     EXPORTED 212 Information Own "{} backups were exported. file = {}";
     IMPORTED 213 Information Own "{} backups were imported. file = {}";
     FILE_FAILED 214 Error Own "The file cannot be used. file = {}";
+    OVERWRITTEN 220 Information Own "The backup was given up: its S-VOLs are needed. Backup ID = {}";
+    BACKUP_GONE 221 Warning Own "The backup is gone: its pairs were resynchronised. Backup ID = {}";
     ARCHIVE_FAILED 400 Error Own "The archive cannot be written. archive = {}";
     ARCHIVE_BAD 401 Error Own "The archive cannot be read. archive = {}";
     SOURCE_FAILED 402 Error Own "The volume cannot be read. volume = {}";
@@ -146,6 +156,16 @@ messages! {
     VSS_GENERATION 5002 Error Manual "The system environment variable VSHTCHOMRCF_MUN is not set, or an illegal value is set. Make sure that VSS has been set up correctly.";
     VSS_PROVIDER 5003 Error Manual "CCI Shadow Copy Provider could not be used. Make sure that VSS has been set up correctly.";
     WRITER_TIMEOUT 5004 Error Manual "A timeout error occurred in the writer. writer name = {}";
+    PROVIDER 5100 Error Own "The shadow-copy provider returned an error. code = {}";
+    BACKUP_ABORTED 5101 Error Own "The backup was given up. step = {}";
+    CRASH_CONSISTENT 5102 Warning Own "The backup is crash-consistent only. Backup ID = {}, cause = {}";
+    FROZEN 5103 Information Own "The file systems were frozen. time = {} ms";
+    LEFT 5104 Warning Own "Something needs a look. {}";
+    SET_DAMAGED 5105 Warning Own "A damaged record of a snapshot set was set aside. file = {}";
+    NOT_RECOVERED 5106 Error Own "What a command left that died could not be undone.";
+    RECOVERED 5107 Information Own "What a command left that died was undone. Backup ID = {}";
+    WRITER_FAILED 5108 Error Own "A writer cannot take part in the backup. writer name = {}";
+    CONFIGURATION 5109 Error Own "The configuration of writers cannot be used.";
     VSS_FAILED 10434 Error Manual "An error occurred in VSS.";
     VDS_FAILED 10435 Error Manual "An error occurred in Virtual Disk Service.";
 }

@@ -17,7 +17,9 @@ use crate::{
     command::{DRM, Spec},
     console::Console,
     failure::{Failure, Outcome, Stop},
+    freeze::guard,
     message,
+    requestor::recovery,
 };
 
 /// The command did its work.
@@ -30,6 +32,9 @@ pub const USAGE: u8 = 2;
 /// Runs the command this process was called as.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(watch) = guard::called() {
+        return watched(watch);
+    }
     DRM.main(|spec, words, output, errors| {
         let mut console = Console {
             command: spec.name,
@@ -44,6 +49,30 @@ pub fn main() -> ExitCode {
         };
         run(spec, words, &mut console)
     })
+}
+
+/// What a guard does, and what it does when its coordinator is gone.
+fn watched(watch: guard::Watch) -> ExitCode {
+    let kept = watch.keep(|_, step| {
+        let (mut output, mut errors) = (io::stdout(), io::stderr());
+        let mut console = Console {
+            command: "drm-guard",
+            environment: Environment::of_process(),
+            home: Home::from_env(),
+            input: &mut io::empty(),
+            output: &mut output,
+            errors: &mut errors,
+            bare: true,
+            json: false,
+            terminal: false,
+        };
+        let store = console.catalogue();
+        if let Err(Stop::Failure(failure)) = recovery::recover(&mut console, &store, Some(step)) {
+            // Nobody may be left to hear it; the next command finds the same.
+            let _ = console.tell(&failure);
+        }
+    });
+    if kept.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Runs a command with the words behind its name; what it returns is the exit code.

@@ -4,15 +4,23 @@
 //! that its output can be read by programs.
 
 pub mod cgctl;
+pub mod dbbackup;
 pub mod dbcat;
 pub mod dbexport;
 pub mod dbimport;
+pub mod fsbackup;
 pub mod fscat;
+pub mod fsrestore;
 pub mod mediabackup;
 pub mod mediarestore;
+pub mod mount;
+pub mod options;
 mod progress;
+pub mod recover;
+pub mod resync;
 mod rows;
 pub mod shadowadmin;
+pub mod umount;
 pub mod view;
 
 use commands::{
@@ -54,19 +62,28 @@ pub const JSON: &[Opt] =
     &[Opt::flag("json", "-json", "Print JSON on standard output, messages on standard error")];
 
 /// The commands of the binary `drm`.
-pub static DRM: Family<Run> = Family { binary: "drm", prefix: "drm", linked: LINKED, own: &[] };
+pub static DRM: Family<Run> = Family { binary: "drm", prefix: "drm", linked: LINKED, own: OWN };
 
 /// In the order of lists.
 static LINKED: &[&Spec] = &[
-    &cgctl::SPEC,
+    &fsbackup::SPEC,
+    &dbbackup::SPEC,
+    &fscat::SPEC,
     &dbcat::SPEC,
+    &mount::SPEC,
+    &umount::SPEC,
+    &resync::SPEC,
+    &fsrestore::SPEC,
+    &cgctl::SPEC,
     &dbexport::SPEC,
     &dbimport::SPEC,
-    &fscat::SPEC,
     &mediabackup::SPEC,
     &mediarestore::SPEC,
     &shadowadmin::SPEC,
 ];
+
+/// Those that the vendor has not: `drm NAME`, never by a link.
+static OWN: &[&Spec] = &[&recover::SPEC];
 
 #[cfg(test)]
 mod tests {

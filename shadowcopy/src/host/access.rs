@@ -38,6 +38,10 @@ pub fn bring(home: &Home, volume: VolumeId) -> Checked<PathBuf> {
         Some(file) => file,
         None => attach(home, volume).map_err(refused)?,
     };
+    let over = |name: &String| here.blocks.file(name).as_deref() == Some(&*file);
+    if let Some(name) = users::devices(&here, volume).into_iter().find(over) {
+        return Ok(Path::new("/dev").join(name));
+    }
     let made = programs::system(
         "losetup",
         &[OsStr::new("--find"), "--show".as_ref(), "--partscan".as_ref(), file.as_os_str()],

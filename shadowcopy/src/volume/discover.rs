@@ -76,6 +76,15 @@ impl<D: Fn(&str) -> HostDisk> Here<D> {
         Ok(volumes)
     }
 
+    /// Whether any of these volumes is on a loop device, and so on a file of `horcm attach`.
+    #[must_use]
+    pub fn any_attached(&self, volumes: &[MountedVolume]) -> bool {
+        let name = |volume: &MountedVolume| volume.device.file_name()?.to_str().map(str::to_owned);
+        let disks =
+            volumes.iter().filter_map(name).filter_map(|name| self.blocks.disks(&name).ok());
+        disks.flatten().flatten().any(|disk| self.blocks.file(&disk).is_some())
+    }
+
     /// The device of a mount, and every LUN it is on.
     ///
     /// # Errors

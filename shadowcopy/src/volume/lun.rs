@@ -1,5 +1,6 @@
 //! A disk of this host as the provider takes it.
 
+use model::VolumeId;
 use provider::lun::{Identifier, LunInfo};
 use scsi::disks::HostDisk;
 
@@ -19,6 +20,18 @@ pub fn info(disk: &HostDisk) -> Option<LunInfo> {
         identifiers: identifiers(&disk.pages.designators),
         ..LunInfo::default()
     })
+}
+
+/// A volume as the provider takes it, where no disk is looked at.
+#[must_use]
+pub fn of(volume: VolumeId) -> LunInfo {
+    let like = LunInfo {
+        command_queueing: true,
+        vendor: Some("HITACHI".to_owned()),
+        product: Some("OPEN-V".to_owned()),
+        ..LunInfo::default()
+    };
+    LunInfo::of(volume, &like)
 }
 
 /// The designators of page 83h that name the logical unit, not a port of it (SPC-4 7.8.6).
@@ -70,6 +83,12 @@ pub(crate) mod tests {
         assert_eq!((volume.serial.get(), volume.ldev.get()), (62_496, 18));
         assert_eq!(lun.serial.as_deref(), Some("0000F42000000012"));
         assert_eq!(lun.identifiers.len(), 1, "the port's designator is not the unit's");
+    }
+
+    #[test]
+    fn a_volume_is_the_same_lun_without_its_disk() {
+        let volume = info(&disk(18)).unwrap().volume().unwrap().unwrap();
+        assert_eq!(of(volume).volume().unwrap(), Some(volume));
     }
 
     #[test]

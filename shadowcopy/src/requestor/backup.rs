@@ -1,0 +1,238 @@
+//! A backup, from what was typed to what the catalogue keeps.
+
+use std::{path::PathBuf, time::SystemTime};
+
+use model::MuNumber;
+use provider::{
+    Provider,
+    guid::{Guid, SetId, SnapshotId},
+    host::WallClock,
+    journal::Phase,
+};
+
+use super::{
+    provider as loaded, recovery,
+    stop::Stoppable,
+    target::{self, Target},
+    truth,
+};
+use crate::{
+    catalogue::{Backup, Claim, State, Store, record::Mode},
+    console::Console,
+    coordinator::{self, Around, Plan, Policy},
+    failure::{Failure, Outcome},
+    freeze::FileSystems,
+    ledger::Findings,
+    limits::Limits,
+    message,
+    observer::{Observer, StepsTo, Unobserved},
+    places::ThisHost,
+    step::Step,
+    volume::lun,
+    writer::Writer,
+};
+
+/// What was asked for.
+pub struct Wish {
+    /// Mount points, absolute and without links.
+    pub points: Vec<PathBuf>,
+    /// How.
+    pub mode: Mode,
+    /// `-rc local_N`.
+    pub generation: Option<MuNumber>,
+    /// `-comment`.
+    pub comment: String,
+    /// `-policy`.
+    pub policy: Policy,
+    /// How long may be frozen.
+    pub limits: Limits,
+    /// `-steps`.
+    pub steps: Option<StepsTo>,
+    /// Who takes part, in the order in which they freeze.
+    pub writers: Vec<Box<dyn Writer>>,
+}
+
+/// Makes a backup, and tells of it.
+///
+/// # Errors
+/// KAVX5101-E where it was given up, and then nothing is frozen and the catalogue says so; what
+/// stood in its way otherwise, and then nothing was begun.
+pub fn backup(console: &mut Console<'_>, wish: Wish) -> Outcome {
+    let store = console.catalogue();
+    let volumes = target::volumes(console, &store, &wish.points)?;
+    let claim = store.claim(console.command)?;
+    recovery::recover(console, &store, None)?;
+    truth::settle(console, &store)?;
+    let target = Target::find(console, &store, volumes, wish.generation)?;
+    console.say(message::BACKUP_START, &[])?;
+    let mut provider = loaded::load(console, target.generation)?;
+    let backup = begin(console, &store, &claim, &wish, &target)?;
+    console.say(message::BACKUP_ID, &[&backup.id])?;
+    let cleared = clear(console, &store, &mut provider, &backup);
+    if let Err(stop) = cleared {
+        give_up(&store, &backup)?;
+        return Err(stop);
+    }
+    let findings = run(console, &store, provider, &backup, target, wish)?;
+    report(console, &store, &backup, &findings)
+}
+
+fn begin(
+    console: &Console<'_>,
+    store: &Store,
+    claim: &Claim,
+    wish: &Wish,
+    target: &Target,
+) -> Outcome<Backup> {
+    let set = SetId(fresh()?);
+    let new = |id| Backup {
+        id,
+        set,
+        command: console.command.to_owned(),
+        mode: wish.mode,
+        comment: wish.comment.clone(),
+        began: SystemTime::now(),
+        ended: None,
+        state: State::Running,
+        generation: target.generation,
+        volumes: target.records(),
+        writers: Vec::new(),
+        evidence: Vec::new(),
+        held: None,
+        locked: false,
+        mounted: Vec::new(),
+    };
+    Ok(store.begin(claim, new)?)
+}
+
+/// Gives up the older backups in the generation: first in the catalogue, then their S-VOLs.
+fn clear(
+    console: &mut Console<'_>,
+    store: &Store,
+    provider: &mut Provider,
+    backup: &Backup,
+) -> Outcome {
+    for id in store.overwrite(backup)? {
+        console.say(message::OVERWRITTEN, &[&id])?;
+    }
+    let records = provider.records().map_err(|fault| loaded::fault(&fault))?;
+    for volume in &backup.volumes {
+        let held = records.iter().filter(|record| record.phase == Phase::Created).any(|record| {
+            record.pairs.iter().any(|pair| pair.secondary.volume == volume.secondary)
+        });
+        if held {
+            provider
+                .on_lun_empty(&lun::of(volume.secondary))
+                .map_err(|refused| loaded::refused(&refused))?;
+        }
+    }
+    Ok(())
+}
+
+fn give_up(store: &Store, backup: &Backup) -> Outcome {
+    store.update(backup.id, |backup| {
+        let cause = "the older backup in its generation could not be given up".to_owned();
+        backup.state = State::Aborted { step: Step::BeginPrepare, cause };
+        backup.ended = Some(SystemTime::now());
+    })?;
+    Ok(())
+}
+
+fn run(
+    console: &mut Console<'_>,
+    store: &Store,
+    provider: Provider,
+    backup: &Backup,
+    target: Target,
+    wish: Wish,
+) -> Outcome<Findings> {
+    let volumes: Vec<_> = target
+        .volumes
+        .into_iter()
+        .map(|volume| Ok((SnapshotId(fresh()?), volume)))
+        .collect::<Outcome<_>>()?;
+    let plan =
+        Plan { id: backup.id, set: backup.set, volumes, limits: wish.limits, policy: wish.policy };
+    let run = recovery::run_path(&console.home);
+    let mut file_systems = FileSystems::new(run, backup.set, backup.id, plan.mounts());
+    let mut steps: Box<dyn Observer> = match wish.steps {
+        Some(steps) => Box::new(steps),
+        None => Box::new(Unobserved),
+    };
+    let copies = Stoppable::listening(provider).map_err(|error| {
+        Failure::new(message::BACKUP_ABORTED).word(Step::Describe).cause(error.to_string())
+    })?;
+    let finished = coordinator::run(
+        &plan,
+        wish.writers,
+        copies,
+        Around {
+            freezer: &mut file_systems,
+            places: &ThisHost,
+            ledger: &mut store.clone(),
+            observer: &mut *steps,
+            clock: &WallClock::default(),
+        },
+    );
+    if finished.unfinished {
+        // The guard waits for the end of this process to undo the rest.
+        tell_notes(console, &finished.findings)?;
+        let _ = console.output.flush();
+        std::process::exit(crate::run::FAILED.into());
+    }
+    Ok(finished.findings)
+}
+
+fn report(
+    console: &mut Console<'_>,
+    store: &Store,
+    backup: &Backup,
+    findings: &Findings,
+) -> Outcome {
+    tell_notes(console, findings)?;
+    if let Some(held) = findings.held {
+        let held = format!("{}.{:03}", held / 1000, held % 1000);
+        console.say(message::FROZEN, &[&held])?;
+    }
+    match &findings.state {
+        State::Consistent => {}
+        State::CrashConsistent(cause) => {
+            console.say(message::CRASH_CONSISTENT, &[&backup.id, cause])?;
+        }
+        state => {
+            let (step, cause) = match state {
+                State::Aborted { step, cause } => (*step, cause.clone()),
+                _ => (Step::Catalogue, "it has no end".to_owned()),
+            };
+            return Err(Failure::new(message::BACKUP_ABORTED)
+                .word(step)
+                .object(format!("backup {}", backup.id))
+                .state("nothing is frozen, the pairs are being resynchronised, the catalog says aborted")
+                .cause(cause)
+                .action("see to the cause, and begin the backup again")
+                .into());
+        }
+    }
+    console.say(message::BACKUP_END, &[])?;
+    if console.json {
+        let kept = store.get(backup.id)?;
+        console.print_json(&kept.backup)?;
+    }
+    Ok(())
+}
+
+fn tell_notes(console: &mut Console<'_>, findings: &Findings) -> Outcome {
+    findings.notes.iter().try_for_each(|note| console.say(message::LEFT, &[note]))
+}
+
+/// A GUID that nobody has had.
+fn fresh() -> Outcome<Guid> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Failure::new(message::BACKUP_ABORTED).word(Step::Describe).cause(error.to_string())
+    })?;
+    // RFC 9562, version 4.
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    Ok(Guid(u128::from_be_bytes(bytes)))
+}

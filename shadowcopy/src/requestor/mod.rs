@@ -1,0 +1,26 @@
+//! What the commands that work with pairs have in common: the requestor's side of a backup.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`backup`] | a backup from the command line to the catalogue |
+//! | [`target`] | what is to be copied, and where to |
+//! | [`writers`] | the writers of the configuration |
+//! | [`stop`] | SIGINT and SIGTERM |
+//! | [`provider`] | the provider, loaded for a command |
+//! | [`truth`] | backups that others have taken the S-VOLs of |
+//! | [`recovery`] | what is done after a crash |
+//! | [`copy`] | a backup of the catalogue, and its S-VOLs |
+//! | [`mounting`] | S-VOLs mounted on this host |
+//! | [`restoring`] | pairs on their way to PAIR, and how far they are |
+
+pub mod backup;
+pub mod copy;
+
+pub mod mounting;
+pub mod provider;
+pub mod recovery;
+pub mod restoring;
+pub mod stop;
+pub mod target;
+pub mod truth;
+pub mod writers;

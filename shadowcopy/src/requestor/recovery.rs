@@ -1,0 +1,103 @@
+//! What is done after a crash: by the guard, at the start of every command that works with pairs,
+//! and at boot.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use model::MuNumber;
+use protocol::Home;
+
+use super::{provider, writers};
+use crate::{
+    catalogue::Store,
+    console::Console,
+    failure::{Failure, Outcome},
+    freeze::{self, Aftermath, journal, journal::Record},
+    message,
+    step::Step,
+};
+
+/// How long a file system may take to thaw.
+const THAW: Duration = Duration::from_secs(10);
+/// How long a guard is waited for that still thaws or recovers.
+const GUARD: Duration = Duration::from_secs(30);
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Where the coordinator keeps its journals: `$HORCMROOT/drm/run`.
+#[must_use]
+pub fn run_path(home: &Home) -> PathBuf {
+    home.root().join("drm/run")
+}
+
+/// Undoes what backups left that died, and says what could not be undone. Whoever calls has the
+/// claim of the catalogue, or is the guard.
+///
+/// # Errors
+/// KAVX5106-E naming what is left: then nothing new may begin.
+pub fn recover(console: &mut Console<'_>, store: &Store, step: Option<Step>) -> Outcome {
+    let run = run_path(&console.home);
+    let unreadable = |error: std::io::Error| {
+        Failure::new(message::NOT_RECOVERED)
+            .object(run.display().to_string())
+            .cause(error.to_string())
+    };
+    // A guard that is at work has what its backup left.
+    let began = Instant::now();
+    while step.is_none()
+        && !journal::find(&run).map_err(unreadable)?.held.is_empty()
+        && began.elapsed() < GUARD
+    {
+        std::thread::sleep(LOOK);
+    }
+    let mut after = After { console: &*console };
+    let done = freeze::recover(&run, step, THAW, &mut store.clone(), &mut after);
+    let recovered = done.map_err(unreadable)?;
+    for note in &recovered.notes {
+        console.say(message::LEFT, &[note])?;
+    }
+    for damaged in &recovered.damaged {
+        let note =
+            format!("{} cannot be read; fsfreeze -u what it may have named", damaged.display());
+        console.say(message::LEFT, &[&note])?;
+    }
+    for (record, faults) in &recovered.backups {
+        if !faults.is_empty() {
+            return Err(Failure::new(message::NOT_RECOVERED)
+                .object(format!("backup {}", record.backup))
+                .state("its command died")
+                .cause(faults.join("; "))
+                .action("see to the cause, then drm recover")
+                .into());
+        }
+        console.say(message::RECOVERED, &[&record.backup])?;
+    }
+    Ok(())
+}
+
+/// What of a backup that died is undone here.
+struct After<'a, 'c> {
+    console: &'a Console<'c>,
+}
+
+impl Aftermath for After<'_, '_> {
+    fn thaw_writers(&mut self, left: &Record) -> Result<(), String> {
+        writers::thaw_left(self.console, left)
+    }
+
+    fn abort_copies(&mut self, left: &Record) -> Result<(), String> {
+        // Loading it is what brings unfinished sets back. The mirror plays no part in that.
+        let mut loaded = provider::load(self.console, MuNumber::default())
+            .map_err(|failure| failure.to_string())?;
+        let records = loaded.records().map_err(|fault| fault.to_string())?;
+        let unfinished = |record: &&::provider::journal::Record| {
+            record.set == left.set && record.phase != ::provider::journal::Phase::Created
+        };
+        match records.iter().find(unfinished) {
+            None => Ok(()),
+            Some(_) => Err("its pairs could not be brought back; the event log says why".into()),
+        }
+    }
+}

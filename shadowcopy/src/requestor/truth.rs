@@ -1,0 +1,69 @@
+//! The catalogue says that a backup is there only while its S-VOLs hold it: pairs may have been
+//! resynchronised by others, or by a command that died.
+
+use model::{MuNumber, PairEnd};
+use provider::{
+    journal::{Journal, Phase, Record},
+    raid::{Pair, Raid, Use},
+    session::Session,
+};
+
+use super::provider as loaded;
+use crate::{
+    catalogue::{Backup, State, Store, record::Volume},
+    console::Console,
+    failure::Outcome,
+    message,
+};
+
+/// Marks backups whose S-VOLs do not hold them any more as overwritten. A pair that cannot be asked
+/// about is left alone.
+///
+/// # Errors
+/// What the catalogue and the provider's journal say.
+pub fn settle(console: &mut Console<'_>, store: &Store) -> Outcome {
+    let settings = loaded::settings(&console.environment)?;
+    let mut journal = loaded::journal(&console.home)?;
+    let found = journal.records().map_err(|error| {
+        crate::failure::Failure::new(message::PROVIDER)
+            .word("EV_EOPDEV")
+            .object(loaded::journal_path(&console.home).display().to_string())
+            .cause(error.to_string())
+    })?;
+    for name in &found.damaged {
+        console.say(message::SET_DAMAGED, &[name])?;
+    }
+    let mut raid = Session::new(console.home.clone(), &settings);
+    for kept in store.list()?.backups {
+        let backup = kept.backup;
+        if backup.is_there() && !is_held(&backup, &found.records, &mut raid) {
+            store.update(backup.id, |backup| backup.state = State::Overwritten)?;
+            console.say(message::BACKUP_GONE, &[&backup.id])?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether all of its S-VOLs hold it, as far as can be known.
+fn is_held(backup: &Backup, sets: &[Record], raid: &mut dyn Raid) -> bool {
+    let set = sets.iter().find(|set| set.set == backup.set && set.phase == Phase::Created);
+    backup.volumes.iter().all(|volume| {
+        let pair = pair(volume, backup.generation);
+        // A set that is not known here was made elsewhere: then the state is all there is.
+        let known = set.is_none_or(|set| {
+            set.pairs.iter().any(|known| known.secondary.volume == volume.secondary)
+        });
+        known && raid.standing(&pair).map_or(true, |standing| standing.usable(&pair) == Use::Split)
+    })
+}
+
+/// The pair of a volume of a backup.
+#[must_use]
+pub fn pair(volume: &Volume, generation: MuNumber) -> Pair {
+    Pair {
+        group: volume.group.clone(),
+        name: volume.name.clone(),
+        primary: PairEnd { volume: volume.primary, mu: generation },
+        secondary: PairEnd { volume: volume.secondary, mu: MuNumber::default() },
+    }
+}
