@@ -11,6 +11,22 @@ use lab::{Lab, Outcome, lab::until, run::run};
 
 /// A lab whose P-VOL and S-VOL have so many bytes, offered to the built-in initiator.
 pub fn lab(bytes: u64) -> Lab {
+    lab_of(|toml| {
+        let mut small = toml.clone();
+        for ldev in [18, 19] {
+            small = small.replace(
+                &format!("ldev = {ldev}\nemulation = \"OPEN-3\"\n"),
+                &format!("ldev = {ldev}\nemulation = \"OPEN-V\"\nsize = \"{} MiB\"\n", bytes >> 20),
+            );
+        }
+        assert_ne!(small, toml);
+        small
+    })
+}
+
+/// A lab with what `change` makes of the description of its array, offered to the built-in
+/// initiator.
+pub fn lab_of(change: impl FnOnce(String) -> String) -> Lab {
     assert!(rustix::process::geteuid().is_root(), "these tests need root, to mount");
     for device in ["/dev/fuse", "/dev/loop-control"] {
         assert!(Path::new(device).exists(), "{device} is missing: load its module");
@@ -18,15 +34,7 @@ pub fn lab(bytes: u64) -> Lab {
     let mut lab = Lab::new();
     lab.with_hosts();
     let toml = fs::read_to_string(lab.conf("array-62496.toml")).unwrap();
-    let mut small = toml.clone();
-    for ldev in [18, 19] {
-        small = small.replace(
-            &format!("ldev = {ldev}\nemulation = \"OPEN-3\"\n"),
-            &format!("ldev = {ldev}\nemulation = \"OPEN-V\"\nsize = \"{} MiB\"\n", bytes >> 20),
-        );
-    }
-    assert_ne!(small, toml);
-    fs::write(lab.conf("array-62496.toml"), small).unwrap();
+    fs::write(lab.conf("array-62496.toml"), change(toml)).unwrap();
     lab.write_conf("horcm.hba", "127.0.0.1:3260\n");
     lab.init_array().ok();
     lab.start_array();
