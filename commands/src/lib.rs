@@ -92,8 +92,6 @@ pub fn call(name: &str) -> String {
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Spec> {
     HORCM.find(name)
-    let name = platform::command_name(name);
-    all().iter().copied().find(|spec| spec.names().any(|known| known == name))
 }
 
 /// The command of this name behind `horcm`.

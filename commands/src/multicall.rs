@@ -14,6 +14,7 @@ use crate::{
     environment::Environment,
     help,
     links::link,
+    platform,
     run::run,
     session::{WallClock, World},
     table::{Run, Spec},
@@ -44,7 +45,7 @@ impl<R> Family<R> {
     /// The command of this name; a link may also end in `.exe`.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&'static Spec<R>> {
-        let name = name.strip_suffix(".exe").unwrap_or(name);
+        let name = platform::command_name(name);
         self.linked.iter().copied().find(|spec| spec.names().any(|known| known == name))
     }
 

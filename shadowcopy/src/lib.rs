@@ -29,7 +29,6 @@
 //! | [`failure`] | why a command did not do its work |
 //! | [`host`] | the Linux host, as the provider asks about it |
 //! | [`configured`] | which pairs and mirrors the instance of the P-VOLs has |
-//! | [`writers`] | PostgreSQL, MariaDB and MySQL, hooks, programs; their configuration |
 //! | [`requestor`] | a backup from the command line to the catalogue, and what is done with it |
 //! | [`run`] | from argv to exit code |
 
