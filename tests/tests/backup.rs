@@ -1,5 +1,6 @@
 //! The `drm` commands before real daemons, a real array, and file systems on attached LUNs.
 
+#[expect(dead_code, reason = "some of it is for tests of attachments")]
 mod attached;
 #[path = "backup/volumes.rs"]
 mod volumes;

@@ -5,17 +5,16 @@
 #[expect(dead_code, reason = "its load and its log are for tests of attachments")]
 mod attached;
 mod backing;
+#[expect(dead_code, reason = "one volume is enough here")]
+#[path = "backup/volumes.rs"]
+mod volumes;
 
 use std::time::Duration;
 
 use backing::{BACKUPS, Bench, Ledger, numbers, report};
 use lab::{mariadb::MariaDb as Server, run::run};
 use mysql::{Conn, OptsBuilder, prelude::Queryable};
-use shadowcopy::{
-    catalogue::BackupId,
-    writer::Artifact,
-    writers::mariadb::{Address, Lock, MariaDb, Settings},
-};
+use shadowcopy::writer::Artifact;
 
 const LIMIT: Duration = Duration::from_secs(120);
 const OPTIONS: [&str; 3] =
@@ -48,23 +47,15 @@ fn twenty_backups_of_mariadb_under_load_hold_what_was_acknowledged() {
     let before = server.sql("SELECT @@global.gtid_binlog_pos").ok().trim().to_owned();
     let before: usize = before.rsplit('-').next().unwrap().parse().unwrap();
     let ledger = ledger(&server);
-    let mut writer = MariaDb::new(Settings {
-        name: "shop".to_owned(),
-        address: Address::Socket(server.socket()),
-        user: "root".to_owned(),
-        password_file: None,
-        limit: None,
-        lock_wait: Duration::from_secs(5),
-        lock: Lock::Auto,
-    });
+    let socket = server.socket().display().to_string();
+    bench.configure(&format!("[mariadb.shop]\nsocket = \"{socket}\"\nuser = \"root\"\n"));
 
     let mut held = Vec::new();
-    let mut id = BackupId::FIRST;
     for _ in 0..BACKUPS {
         ledger.goes_on(20);
-        let evidence = bench.backup(id, &mut writer);
+        let evidence = bench.backup("mariadb/shop");
 
-        let data = bench.copy("data");
+        let data = bench.copy(&evidence, "data");
         let mut copy = Server::at(&data, &bench.aside("judge"));
         copy.start(&OPTIONS);
         let found = numbers(copy.sql("SELECT n FROM shop.ledger").ok());
@@ -77,7 +68,6 @@ fn twenty_backups_of_mariadb_under_load_hold_what_was_acknowledged() {
         copy.stop();
 
         held.push(evidence.held);
-        id = id.next().unwrap();
     }
     println!("{} transactions were acknowledged", ledger.stop());
     report("MariaDB", held);

@@ -4,6 +4,9 @@
 #[expect(dead_code, reason = "its load and its log are for tests of attachments")]
 mod attached;
 mod backing;
+#[expect(dead_code, reason = "one volume is enough here")]
+#[path = "backup/volumes.rs"]
+mod volumes;
 
 use std::{
     fs,
@@ -13,10 +16,6 @@ use std::{
 
 use backing::{BACKUPS, Bench, Ledger, numbers, report};
 use lab::{postgres::Postgres, run::run};
-use shadowcopy::{
-    catalogue::BackupId,
-    writers::postgresql::{PostgreSql, Settings},
-};
 use tokio::runtime::Builder;
 use tokio_postgres::NoTls;
 
@@ -66,24 +65,18 @@ fn twenty_backups_of_postgresql_under_load_hold_what_was_acknowledged() {
     server.start(&["max_wal_size=64MB", "min_wal_size=32MB", "checkpoint_timeout=30s"]);
     let pgbench = Pgbench::start(&server);
     let ledger = ledger(&server);
-    let mut writer = PostgreSql::new(Settings {
-        name: "main".to_owned(),
-        connection: server.connection(),
-        passfile: None,
-        limit: None,
-        wait_for_archive: false,
-        external_config: false,
-    });
+    let connection = server.connection();
+    bench.configure(&format!("[postgresql.main]\nconnection = \"{connection}\"\n"));
 
     let mut held = Vec::new();
-    let mut id = BackupId::FIRST;
     for _ in 0..BACKUPS {
         ledger.goes_on(20);
-        let evidence = bench.backup(id, &mut writer);
+        let evidence = bench.backup("postgresql/main");
+        let id = evidence.backup.id;
         let label = String::from_utf8(evidence.artifacts[0].bytes.clone()).unwrap();
         assert!(label.contains(&format!("LABEL: shadowcopy {id}\n")), "{label}");
 
-        let data = bench.copy("data");
+        let data = bench.copy(&evidence, "data");
         // The copy of a running server says that it runs.
         fs::remove_file(data.join("postmaster.pid")).unwrap();
         let mut copy = Postgres::at(&data, &bench.aside("judge"));
@@ -98,7 +91,6 @@ fn twenty_backups_of_postgresql_under_load_hold_what_was_acknowledged() {
         copy.stop();
 
         held.push(evidence.held);
-        id = id.next().unwrap();
     }
     println!("{} transactions were acknowledged", ledger.stop());
     report("PostgreSQL", held);

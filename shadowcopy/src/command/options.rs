@@ -94,16 +94,14 @@ pub fn wish(command: &str, typed: &Typed, config: &Config) -> Outcome<Wish> {
         Some("crash-consistent") => Policy::CrashConsistent,
         Some(other) => return Err(usage("policy", other, "it is abort or crash-consistent").into()),
     };
-    let limit = |option: &str, usual: Duration, most: Duration| match typed.word(option) {
-        None => Ok(usual),
-        Some(word) => {
-            let asked = time(word).map_err(|error| usage(option, word, &error.to_string()))?;
-            if asked.is_zero() || asked > most {
-                let wrong = format!("it is more than nothing and at most {} s", most.as_secs());
-                return Err(usage(option, word, &wrong));
-            }
-            Ok(asked)
-        }
+    let limit = |option: &str, usual: Duration, most: Duration| {
+        let Some(word) = typed.word(option) else { return Ok(usual) };
+        let wrong = match time(word) {
+            Ok(asked) if !asked.is_zero() && asked <= most => return Ok(asked),
+            Ok(_) => format!("it is more than nothing and at most {} s", most.as_secs()),
+            Err(error) => error.to_string(),
+        };
+        Err(Box::new(usage(option, word, &wrong)))
     };
     let limits = Limits {
         writers: limit("writers_limit", config.limits.writers, Limits::MOST_WRITERS)?,

@@ -51,10 +51,9 @@ pub fn mount(
     let done = all(console, provider, backup, &plan);
     if let Err(failed) = done {
         // What cannot be undone either is told by drmumount.
-        if let Err(left) = unmount(console, store, provider, &store.get(backup.id)?.backup) {
-            if let Stop::Failure(left) = left {
-                console.tell(&left)?;
-            }
+        let backup = store.get(backup.id)?.backup;
+        if let Err(Stop::Failure(left)) = unmount(console, store, provider, &backup) {
+            console.tell(&left)?;
         }
         return Err(failed);
     }

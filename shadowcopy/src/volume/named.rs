@@ -52,7 +52,10 @@ pub fn points(word: &str) -> Checked<Vec<PathBuf>> {
 }
 
 fn not_there(word: &str, error: &io::Error) -> Failure {
-    Failure::new(message::TARGET).object(word).cause(error.to_string())
+    Failure::new(message::TARGET)
+        .object(word)
+        .cause(error.to_string())
+        .action("name the directory where a file system is mounted")
 }
 
 #[cfg(test)]

@@ -10,113 +10,103 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use lab::{Lab, lab::until};
-use provider::guid::{Guid, SetId};
+use lab::lab::until;
 use shadowcopy::{
-    catalogue::BackupId,
-    writer::{Artifact, Begun, Outcome, Writer},
+    catalogue::{Backup, State, store::Store},
+    step::Step,
+    writer::Artifact,
 };
 
-use crate::attached::{self, Attached, Loop, Mounted, loop_device, tool};
+use crate::{
+    attached::tool,
+    volumes::{Host, backup_id},
+};
 
 const MIB: u64 = 1 << 20;
-/// Longer than any call takes that works.
-const LONG: Duration = Duration::from_secs(60);
 /// How many backups are made in a row.
 pub const BACKUPS: u32 = 20;
 /// What the file systems' part of a backup may take, in the median.
 const BUDGET: Duration = Duration::from_millis(200);
 
-/// An ext4 on an attached P-VOL, with a pair.
+/// A host with an ext4 on an attached P-VOL, and a database in its `shadowcopy.toml`.
 pub struct Bench {
-    volume: Mounted,
-    _disk: Loop,
-    _pvol: Attached,
-    pub lab: Lab,
+    host: Host,
 }
 
 impl Bench {
     pub fn new() -> Self {
-        let mut lab = attached::lab(768 * MIB);
-        lab.start(&[50, 51]).ok();
-        let pvol = Attached::new(&lab, "62496:18", "pvol");
-        let disk = loop_device(&pvol.file, true);
-        tool("mkfs.ext4", &["-q", disk.path()]).ok();
-        let volume = Mounted::new(disk.path(), &lab.path("volume"), "rw");
-        lab.cci(51, "paircreate -g snap -vr").ok();
-        lab.cci(51, "pairevtwait -g snap -s pair -t 60").ok();
-        lab.cci(51, "pairsplit -g snap -rw").ok();
-        Self { volume, _disk: disk, _pvol: pvol, lab }
+        Self { host: Host::new(768 * MIB) }
     }
 
     /// A directory on the volume.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.volume.path.join(name)
+        self.host.a.at.join(name)
     }
 
     /// Where a server puts what does not belong on the volume.
     pub fn aside(&self, name: &str) -> PathBuf {
-        self.lab.path(name)
+        self.host.lab.path(name)
     }
 
-    /// One backup with one writer, step by step as the coordinator goes.
-    pub fn backup(&self, id: BackupId, writer: &mut dyn Writer) -> Evidence {
-        let metadata = writer.describe(LONG).unwrap();
-        for path in &metadata.paths {
-            assert!(path.starts_with(&self.volume.path), "{} is elsewhere", path.display());
-        }
-        self.lab.cci(51, "pairresync -g snap").ok();
-        let mounts = vec![self.volume.path.clone()];
-        writer.prepare(&Begun { id, set: SetId(Guid(7)), mounts }, LONG).unwrap();
-        self.lab.cci(51, "pairevtwait -g snap -s pair -t 60").ok();
+    /// Writes `shadowcopy.toml`.
+    pub fn configure(&self, text: &str) {
+        self.host.lab.write_conf("shadowcopy.toml", text);
+    }
 
-        let froze = Instant::now();
-        writer.freeze(LONG).unwrap();
-        let hold = Instant::now();
-        let frozen = tool("fsfreeze", &["-f", self.volume.name()]);
-        let split = self.lab.cci(51, "pairsplit -g snap -rw");
-        let thawed = tool("fsfreeze", &["-u", self.volume.name()]);
-        let held = hold.elapsed();
+    /// One backup of a database, by the command.
+    #[track_caller]
+    pub fn backup(&self, writer: &str) -> Evidence {
+        let id = backup_id(self.host.drm(&format!("drmdbbackup {writer}")).ok());
         let thaw = Instant::now();
-        writer.thaw(LONG).unwrap();
-        for outcome in [frozen, split, thawed] {
-            outcome.ok();
-        }
-        self.lab.cci(51, "pairevtwait -g snap -s psus -ss ssus -t 60").ok();
-        let artifacts = writer.post(Outcome::Copied, LONG).unwrap();
-        Evidence { froze, thaw, held, artifacts }
+        let store = self.catalogue();
+        let id = id.parse().unwrap();
+        let backup = store.get(id).unwrap().backup;
+        assert_eq!(backup.state, State::Consistent);
+        let artifacts = store.artifacts(id).unwrap().into_iter().map(|(_, file)| file).collect();
+        let held = Duration::from_micros(backup.held.unwrap());
+        Evidence { froze: ended(&backup, Step::PreCommit), thaw, held, artifacts, backup }
     }
 
-    /// The directory `name` of the S-VOL, mounted read-only, as an ordinary directory.
-    pub fn copy(&self, name: &str) -> PathBuf {
-        let svol = Attached::new(&self.lab, "62496:19", "svol");
-        let copy = self.lab.path("copy");
-        {
-            let disk = loop_device(&svol.file, true);
-            let mounted = Mounted::new(disk.path(), &self.lab.path("backup"), "ro");
-            if copy.exists() {
-                fs::remove_dir_all(&copy).unwrap();
-            }
-            let from = mounted.path.join(name).display().to_string();
-            tool("cp", &["-a", &from, copy.to_str().unwrap()]).ok();
+    fn catalogue(&self) -> Store {
+        Store::at(self.host.lab.root().join("drm/db"))
+    }
+
+    /// The directory `name` of the backup, mounted by the command, as an ordinary directory.
+    pub fn copy(&self, evidence: &Evidence, name: &str) -> PathBuf {
+        let (id, copy, place) = (evidence.backup.id, self.aside("copy"), self.aside("mounted"));
+        self.host.drm(&format!("drmmount {id} -mount_pt {}", place.display())).ok();
+        if copy.exists() {
+            fs::remove_dir_all(&copy).unwrap();
         }
-        svol.detach(&self.lab).ok();
+        let mounted = self.catalogue().get(id).unwrap().backup.mounted;
+        let from = mounted[0].join(name).display().to_string();
+        let copied = tool("cp", &["-a", &from, copy.to_str().unwrap()]);
+        self.host.drm(&format!("drmumount {id}")).ok();
+        copied.ok();
         copy
     }
 }
 
+/// When a step had ended, by the catalogue: never later than it did.
+fn ended(backup: &Backup, step: Step) -> Instant {
+    let after = backup.evidence.iter().find(|(which, _)| *which == step).unwrap().1;
+    let ended = backup.began + Duration::from_micros(after);
+    Instant::now() - SystemTime::now().duration_since(ended).unwrap()
+}
+
 /// What a backup leaves.
 pub struct Evidence {
-    /// Just before the writer froze.
+    /// Before the file systems froze.
     pub froze: Instant,
-    /// Just after the file systems thawed.
+    /// After everything had thawed.
     pub thaw: Instant,
-    /// How long the file systems were frozen, with the programs that did it.
+    /// How long the file systems were frozen.
     pub held: Duration,
     pub artifacts: Vec<Artifact>,
+    pub backup: Backup,
 }
 
 /// Prints the times for which file systems were frozen; the median is within the budget.
