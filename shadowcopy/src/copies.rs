@@ -45,7 +45,8 @@ pub trait Copies {
     /// # Errors
     /// What the provider refuses.
     fn final_commit(&mut self, set: SetId) -> Result<(), Refused>;
-    /// AbortSnapshots: the pairs go back to PAIR, hidden.
+    /// AbortSnapshots: the pairs go back to PAIR, hidden. Those of a set that was finished do so as
+    /// well, for nobody has its shadow copies as long as the catalogue does not.
     ///
     /// # Errors
     /// What the provider refuses.
@@ -84,6 +85,7 @@ impl Copies for Provider {
     }
 
     fn abort(&mut self, set: SetId) -> Result<(), Refused> {
-        Self::abort(self, set)
+        Self::abort(self, set)?;
+        self.delete(set)
     }
 }

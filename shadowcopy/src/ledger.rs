@@ -14,7 +14,7 @@ pub trait Ledger {
     /// returns.
     ///
     /// # Errors
-    /// What the storage says; the backup counts as failed then.
+    /// What the storage says. The record may be there all the same: [`Self::state`] says so.
     fn finish(&mut self, id: BackupId, findings: &Findings) -> Result<(), String>;
 
     /// There is none: [`State::Aborted`]. The recovery may say so again, knowing less: a backup that
@@ -23,6 +23,13 @@ pub trait Ledger {
     /// # Errors
     /// What the storage says.
     fn abort(&mut self, id: BackupId, findings: &Findings) -> Result<(), String>;
+
+    /// How a backup stands; `None` for one that is not known (any more). One with a copy must not
+    /// be undone.
+    ///
+    /// # Errors
+    /// What the storage says.
+    fn state(&mut self, id: BackupId) -> Result<Option<State>, String>;
 }
 
 /// What came of a backup.

@@ -130,6 +130,10 @@ impl Ledger for Book {
     fn abort(&mut self, _: BackupId, _: &Findings) -> Result<(), String> {
         Ok(())
     }
+
+    fn state(&mut self, _: BackupId) -> Result<Option<State>, String> {
+        Ok(None)
+    }
 }
 
 struct Nowhere;

@@ -84,6 +84,36 @@ fn a_coordinator_killed_at_any_step_leaves_nothing_frozen() {
 }
 
 #[test]
+fn a_copy_that_the_catalogue_has_is_kept_whatever_hangs_or_dies_behind_it() {
+    let bench = Bench::new();
+    let finished = |bench: &Bench| bench.told().iter().any(|line| line.starts_with("finished"));
+    let mut running = paused(
+        &bench,
+        Step::FreezeFileSystems as u32,
+        &[&["--crash-consistent", "--hang", "thaw"], &SHORT[..]].concat(),
+    );
+    let guard = running.guard().unwrap();
+    running.go_on();
+    assert_eq!(running.end(WRITERS + GRACE).code(), Some(3), "{:?}", bench.told());
+    guard.ended(GRACE);
+    assert!(finished(&bench) && bench.told().contains(&"recovery writers".to_owned()));
+    bench.settled();
+    for both in [false, true] {
+        let mut running = bench.backup(&["--pause", "catalogue ended"]);
+        assert!(running.until("catalogue ended"));
+        if both {
+            both_killed(running);
+            bench.recover();
+            bench.settled();
+        } else {
+            the_guard_undoes_it(&bench, running);
+        }
+        assert!(finished(&bench));
+    }
+    bench.next();
+}
+
+#[test]
 fn the_guard_needs_no_journal_and_no_path_to_thaw() {
     let bench = Bench::new();
     let mut running = paused(&bench, Step::Commit as u32, &[]);

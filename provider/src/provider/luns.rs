@@ -6,6 +6,8 @@ use crate::{
     entry::Entry,
     error::{Fault, Outcome, Refused},
     event::Event,
+    guid::SetId,
+    journal::{Phase, Record},
     lun::LunInfo,
     machine::{Call, admit, finished},
     raid::{Pair, Use},
@@ -146,6 +148,21 @@ impl Provider {
             for pair in &pairs {
                 this.check_finished(pair)?;
             }
+            back(this.raid.as_mut(), &pairs)?;
+            pairs.iter().try_for_each(|pair| this.forget(pair))
+        })
+    }
+
+    /// Deletes the shadow copies of a finished set, as [`Self::on_lun_empty`] does with each of
+    /// them. A set that is not finished, or not there any more, stays as it is.
+    ///
+    /// # Errors
+    /// EV_EOPDEV when the journal cannot be read; what RAID Manager says.
+    pub fn delete(&mut self, set: SetId) -> Result<(), Refused> {
+        self.call(Entry::OnLunEmpty, |this| {
+            let finished = |record: &Record| record.set == set && record.phase == Phase::Created;
+            let record = this.records()?.into_iter().find(finished);
+            let pairs = record.map(|record| record.pairs).unwrap_or_default();
             back(this.raid.as_mut(), &pairs)?;
             pairs.iter().try_for_each(|pair| this.forget(pair))
         })

@@ -52,6 +52,31 @@ fn a_shadow_copy_is_made_shown_and_deleted_and_the_pair_is_ready_again() {
 }
 
 #[test]
+fn a_finished_set_that_nobody_wants_is_deleted_and_the_next_one_is_made() {
+    let world = Shared::new(2);
+    let mut provider = world.provider();
+    create(&mut provider, set(1), &[0, 1]).unwrap();
+    provider.abort(set(1)).unwrap();
+    assert_eq!(provider.state(set(1)), State::Created, "there is nothing to abort any more");
+    // Whoever died left it behind: another process finds it.
+    let mut provider = world.provider();
+    provider.delete(set(2)).unwrap();
+    assert_eq!(world.lock().records.len(), 1, "another set stays");
+    for _ in 0..2 {
+        provider.delete(set(1)).unwrap();
+        assert!(world.lock().records.is_empty());
+        assert!(world.lock().pairs.iter().all(|p| p.hidden && p.status != PairStatus::Psus));
+    }
+    create(&mut provider, set(2), &[0, 1]).unwrap();
+    provider.delete(set(2)).unwrap();
+    assert_eq!(provider.state(set(2)), State::Deleted);
+    assert_eq!(world.told(), []);
+    join(&mut provider, set(3), 0).unwrap();
+    provider.delete(set(3)).unwrap();
+    assert_eq!(provider.state(set(3)), State::Preparing, "it is not finished");
+}
+
+#[test]
 fn nothing_but_the_split_happens_in_the_commit() {
     let world = Shared::new(1);
     let mut provider = world.provider();

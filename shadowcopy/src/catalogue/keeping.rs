@@ -16,6 +16,14 @@ impl Ledger for Store {
     fn abort(&mut self, id: BackupId, findings: &Findings) -> Result<(), String> {
         keep(self, id, findings).map_err(|error| error.to_string())
     }
+
+    fn state(&mut self, id: BackupId) -> Result<Option<State>, String> {
+        match self.get(id) {
+            Ok(kept) => Ok(Some(kept.backup.state)),
+            Err(Error::Unknown(_)) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
 }
 
 /// The files of the writers are there before the record says how the backup ended.
@@ -77,7 +85,10 @@ mod tests {
         findings.state = State::Consistent;
         findings.evidence = vec![(Step::Commit, 7)];
         findings.held = Some(9);
+        assert_eq!(store.state(BackupId::FIRST), Ok(Some(State::Running)));
         store.finish(BackupId::FIRST, &findings).unwrap();
+        assert_eq!(store.state(BackupId::FIRST), Ok(Some(State::Consistent)));
+        assert_eq!(store.state("7".parse().unwrap()), Ok(None));
         let kept = store.get(BackupId::FIRST).unwrap();
         assert_eq!((kept.backup.held, kept.died), (Some(9), false));
         assert_eq!(kept.backup.evidence, findings.evidence);

@@ -173,6 +173,14 @@ pub enum State {
     Overwritten,
 }
 
+impl State {
+    /// Whether there is a copy.
+    #[must_use]
+    pub const fn is_there(&self) -> bool {
+        matches!(self, Self::Consistent | Self::CrashConsistent(_))
+    }
+}
+
 /// A volume of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {

@@ -90,6 +90,8 @@ pub(super) struct Done {
     pub(super) armed: bool,
     pub(super) copies: bool,
     pub(super) file_systems: bool,
+    /// The catalogue does not say whether it has the backup: nothing may be undone now.
+    pub(super) unknown: bool,
 }
 
 type Stepped = Result<(), Trouble>;
@@ -276,7 +278,19 @@ impl<C: Copies + Send + 'static> Run<'_, C> {
             [] => State::Consistent,
             because => State::CrashConsistent(because.join("; ")),
         };
-        self.around.ledger.finish(self.plan.id, &self.findings).map_err(Trouble::Ledger)
+        let Err(cause) = self.around.ledger.finish(self.plan.id, &self.findings) else {
+            return Ok(());
+        };
+        match self.around.ledger.state(self.plan.id) {
+            Ok(Some(state)) if state.is_there() => {
+                self.findings.notes.push(format!("the catalogue: {cause}"));
+                Ok(())
+            }
+            known => {
+                self.done.unknown = known.is_err();
+                Err(Trouble::Ledger(cause))
+            }
+        }
     }
 
     /// Whether no writer has failed, or the policy passes over it.

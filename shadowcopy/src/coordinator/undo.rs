@@ -9,10 +9,13 @@ impl<C: Copies + Send + 'static> Run<'_, C> {
     pub(super) fn undo(&mut self, step: Step, trouble: &Trouble) -> bool {
         let thawed = self.thaw_all();
         self.crew.post(Outcome::Aborted, self.limits.writer_call);
-        let aborted = self.abort_copies();
+        let aborted = !self.done.unknown && self.abort_copies();
         self.findings.state = State::Aborted { step, cause: trouble.to_string() };
         (self.findings.writers, self.findings.artifacts) = self.crew.findings();
-        let kept = self.around.ledger.abort(self.plan.id, &self.findings);
+        let kept = match self.done.unknown {
+            true => Ok(()),
+            false => self.around.ledger.abort(self.plan.id, &self.findings),
+        };
         let clean = thawed && aborted && kept.is_ok() && !self.crew.hanging();
         self.findings.notes.extend(kept.err().map(|cause| format!("the catalogue: {cause}")));
         clean

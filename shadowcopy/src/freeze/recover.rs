@@ -29,7 +29,9 @@ pub trait Aftermath {
     /// What went wrong.
     fn thaw_writers(&mut self, left: &Record) -> Result<(), String>;
 
-    /// Has the provider bring the pairs of the set back to PAIR, hidden.
+    /// Has the provider bring the pairs of the set back to PAIR, hidden, as
+    /// [`crate::copies::Copies::abort`] does: a set that was finished is deleted
+    /// ([`provider::Provider::delete`]).
     ///
     /// # Errors
     /// What went wrong.
@@ -49,8 +51,8 @@ pub struct Recovered {
 }
 
 /// Undoes what backups left that died: thaws their file systems, each `within` a time, in reverse
-/// order; has writers go on; brings the pairs back; tells the catalogue. Those of live processes
-/// are left alone. `step` is how far it had come, as far as that is known.
+/// order; has writers go on; and, unless the catalogue has the copy, brings the pairs back and tells
+/// it. Those of live processes are left alone. `step` is how far it had come, as far as that is known.
 ///
 /// # Errors
 /// That the journals cannot be read.
@@ -75,18 +77,29 @@ pub fn recover(
             thaw(&record, within, &mut faults, &mut recovered.notes);
         }
         faults.extend(aftermath.thaw_writers(&record).err());
-        faults.extend(aftermath.abort_copies(&record).err());
-        let mut findings = Findings::new(record.set);
-        let cause = "the command ended in this step or later, and could not undo it itself";
-        let step = step.unwrap_or(Step::BeginPrepare);
-        findings.state = State::Aborted { step, cause: cause.to_owned() };
-        faults.extend(ledger.abort(record.backup, &findings).err());
+        match ledger.state(record.backup) {
+            Ok(Some(state)) if state.is_there() => {}
+            Ok(known) => {
+                faults.extend(aftermath.abort_copies(&record).err());
+                let step = step.unwrap_or(Step::BeginPrepare);
+                let told = known.map(|_| ledger.abort(record.backup, &ended(&record, step)));
+                faults.extend(told.and_then(Result::err));
+            }
+            Err(cause) => faults.push(format!("the catalogue: {cause}")),
+        }
         if faults.is_empty() {
             faults.extend(held.remove().err().map(|error| error.to_string()));
         }
         recovered.backups.push((record, faults));
     }
     Ok(recovered)
+}
+
+/// What is known of a backup that died.
+fn ended(record: &Record, step: Step) -> Findings {
+    let cause = "the command ended in this step or later, and could not undo it itself";
+    let state = State::Aborted { step, cause: cause.to_owned() };
+    Findings { state, ..Findings::new(record.set) }
 }
 
 fn thaw(record: &Record, within: Duration, faults: &mut Vec<String>, notes: &mut Vec<String>) {
@@ -163,7 +176,11 @@ mod tests {
         }
     }
 
-    struct Book(Vec<State>);
+    /// What it has of every backup, and what it is told.
+    struct Book {
+        state: Result<Option<State>, String>,
+        told: Vec<State>,
+    }
 
     impl Ledger for Book {
         fn finish(&mut self, _: BackupId, _: &Findings) -> Result<(), String> {
@@ -171,8 +188,12 @@ mod tests {
         }
 
         fn abort(&mut self, _: BackupId, findings: &Findings) -> Result<(), String> {
-            self.0.push(findings.state.clone());
+            self.told.push(findings.state.clone());
             Ok(())
+        }
+
+        fn state(&mut self, _: BackupId) -> Result<Option<State>, String> {
+            self.state.clone()
         }
     }
 
@@ -188,9 +209,38 @@ mod tests {
     }
 
     fn run_it(run: &Path, others: &mut Others) -> (Recovered, Vec<State>) {
-        let mut book = Book(Vec::new());
+        run_with(run, others, Ok(Some(State::Running)))
+    }
+
+    fn run_with(
+        run: &Path,
+        others: &mut Others,
+        state: Result<Option<State>, String>,
+    ) -> (Recovered, Vec<State>) {
+        let mut book = Book { state, told: Vec::new() };
         let within = Duration::from_secs(1);
-        (recover(run, Some(Step::Commit), within, &mut book, others).unwrap(), book.0)
+        (recover(run, Some(Step::Commit), within, &mut book, others).unwrap(), book.told)
+    }
+
+    #[test]
+    fn a_copy_that_the_catalogue_has_or_may_have_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let unreadable = Err("unreadable".to_owned());
+        left(dir.path(), 1, "another boot");
+        let mut others = Others::default();
+        let (recovered, states) = run_with(dir.path(), &mut others, unreadable);
+        assert_eq!(recovered.backups[0].1, ["the catalogue: unreadable"]);
+        assert!(states.is_empty());
+        for kept in [State::Consistent, State::CrashConsistent("late".into())] {
+            left(dir.path(), 1, "another boot");
+            let (recovered, states) = run_with(dir.path(), &mut others, Ok(Some(kept)));
+            assert!(recovered.backups[0].1.is_empty() && states.is_empty());
+        }
+        assert_eq!(others.told, ["writers"; 3]);
+        left(dir.path(), 1, "another boot");
+        let (recovered, states) = run_with(dir.path(), &mut others, Ok(None));
+        assert_eq!(others.told.last().unwrap(), "copies", "nobody knows the backup");
+        assert!(recovered.backups[0].1.is_empty() && states.is_empty());
     }
 
     #[test]

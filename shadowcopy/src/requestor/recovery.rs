@@ -88,14 +88,13 @@ impl Aftermath for After<'_, '_> {
     }
 
     fn abort_copies(&mut self, left: &Record) -> Result<(), String> {
-        // Loading it is what brings unfinished sets back. The mirror plays no part in that.
+        // Loading it is what brings unfinished sets back. The mirror plays no part in that. One
+        // that was finished, and is in no catalogue, nobody else would ever delete.
         let mut loaded = provider::load(self.console, MuNumber::default())
             .map_err(|failure| failure.to_string())?;
+        loaded.delete(left.set).map_err(|refused| refused.to_string())?;
         let records = loaded.records().map_err(|fault| fault.to_string())?;
-        let unfinished = |record: &&::provider::journal::Record| {
-            record.set == left.set && record.phase != ::provider::journal::Phase::Created
-        };
-        match records.iter().find(unfinished) {
+        match records.iter().find(|record| record.set == left.set) {
             None => Ok(()),
             Some(_) => Err("its pairs could not be brought back; the event log says why".into()),
         }

@@ -3,8 +3,8 @@
 //! to.
 //!
 //! `coordinate RUN backup [LIMITS] [--hang CALL] [--fail CALL] [--pause STEP] [--crash-consistent]
-//! MOUNT ...` makes a backup and tells its steps on standard output, a pipe; at the pause it waits
-//! for a byte on standard input. `coordinate RUN recover` undoes what is left. What catalogue and
+//! MOUNT ...` makes a backup and tells its steps on standard output, a pipe; at the pause, such as
+//! `commit` or `commit ended`, it waits for a byte on standard input. `coordinate RUN recover` undoes what is left. What catalogue and
 //! hooks would know is in `RUN/../told`, a line each.
 
 use std::{
@@ -159,7 +159,11 @@ struct Pausing {
 impl Observer for Pausing {
     fn tell(&mut self, step: Step, moment: Moment) {
         self.steps.tell(step, moment);
-        if moment == Moment::Begins && self.pause.as_deref() == Some(step.name()) {
+        let here = match moment {
+            Moment::Begins => step.name().to_owned(),
+            other => format!("{step} {}", other.name()),
+        };
+        if self.pause.as_ref() == Some(&here) {
             let _ = std::io::stdin().read(&mut [0]);
         }
     }
@@ -269,6 +273,12 @@ impl Ledger for Book {
         let State::Aborted { step, cause } = &findings.state else { panic!("aborted") };
         tell(&self.0, &format!("aborted {step}: {cause}"));
         Ok(())
+    }
+
+    fn state(&mut self, _: BackupId) -> Result<Option<State>, String> {
+        let told = fs::read_to_string(&self.0).unwrap_or_default();
+        let finished = told.lines().any(|line| line.starts_with("finished"));
+        Ok(Some(if finished { State::Consistent } else { State::Running }))
     }
 }
 

@@ -233,6 +233,23 @@ fn crash_consistent_keeps_nothing_that_came_late_or_is_no_copy() {
 }
 
 #[test]
+fn what_the_catalogue_has_is_kept_and_what_it_does_not_tell_is_left_to_the_recovery() {
+    let called = |world: &World, call: &str| world.calls().iter().any(|known| known == call);
+    let world = World::new(vec![("ledger finish", Bad::FailsBehind)]);
+    let finished = world.backup(Policy::Abort, &WRITERS);
+    assert_eq!(finished.findings.state, State::Consistent);
+    assert_eq!(finished.findings.notes, ["the catalogue: told to fail"]);
+    assert!(called(&world, "ice disarm") && !called(&world, "copies abort"));
+    for finish in [Bad::Fails, Bad::FailsBehind] {
+        let world = World::new(vec![("ledger finish", finish), ("ledger state", Bad::Fails)]);
+        let finished = world.backup(Policy::Abort, &WRITERS);
+        assert!(matches!(finished.findings.state, State::Aborted { step: Step::Catalogue, .. }));
+        assert!(finished.unfinished && called(&world, "ice abandon"));
+        assert!(!called(&world, "copies abort") && !called(&world, "ledger abort"));
+    }
+}
+
+#[test]
 fn a_writer_outside_of_the_set_and_two_of_one_name_are_refused() {
     let writer = |world: &World, name, path: &str| {
         Box::new(Cardboard { name, world: world.clone(), path: path.into() }) as Box<_>
