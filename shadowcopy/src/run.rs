@@ -53,7 +53,7 @@ pub fn main() -> ExitCode {
 
 /// What a guard does, and what it does when its coordinator is gone.
 fn watched(watch: guard::Watch) -> ExitCode {
-    let kept = watch.keep(|_, step| {
+    let kept = watch.keep(|_, died| {
         let (mut output, mut errors) = (io::stdout(), io::stderr());
         let mut console = Console {
             command: "drm-guard",
@@ -67,7 +67,7 @@ fn watched(watch: guard::Watch) -> ExitCode {
             terminal: false,
         };
         let store = console.catalogue();
-        if let Err(Stop::Failure(failure)) = recovery::recover(&mut console, &store, Some(step)) {
+        if let Err(Stop::Failure(failure)) = recovery::recover(&mut console, &store, Some(died)) {
             // Nobody may be left to hear it; the next command finds the same.
             let _ = console.tell(&failure);
         }

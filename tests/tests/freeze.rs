@@ -87,14 +87,10 @@ fn a_coordinator_killed_at_any_step_leaves_nothing_frozen() {
 fn a_copy_that_the_catalogue_has_is_kept_whatever_hangs_or_dies_behind_it() {
     let bench = Bench::new();
     let finished = |bench: &Bench| bench.told().iter().any(|line| line.starts_with("finished"));
-    let mut running = paused(
-        &bench,
-        Step::FreezeFileSystems as u32,
-        &[&["--crash-consistent", "--hang", "thaw"], &SHORT[..]].concat(),
-    );
+    let mut running = bench.backup(&["--crash-consistent", "--hang", "freeze", "--writers", "4s"]);
+    assert!(running.until("begin-prepare begins"));
     let guard = running.guard().unwrap();
-    running.go_on();
-    assert_eq!(running.end(WRITERS + GRACE).code(), Some(3), "{:?}", bench.told());
+    assert_eq!(running.end(2 * WRITERS + GRACE).code(), Some(3), "{:?}", bench.told());
     guard.ended(GRACE);
     assert!(finished(&bench) && bench.told().contains(&"recovery writers".to_owned()));
     bench.settled();
@@ -294,6 +290,23 @@ fn one_that_somebody_else_holds_frozen_is_busy_and_stays_so() {
 }
 
 #[test]
+fn what_somebody_else_froze_stays_so_when_a_coordinator_dies_that_froze_nothing() {
+    let bench = Bench::new();
+    for step in [Step::EndPrepare, Step::PostCommit] {
+        let mut running = paused(&bench, step as u32, &[]);
+        let guard = running.guard().unwrap();
+        bench.mounts[0].fsfreeze("-f");
+        running.harm(Signal::KILL);
+        running.end(GRACE);
+        guard.ended(GRACE);
+        bench.aborted();
+        assert!(!bench.mounts[0].writable(A_MOMENT), "it is not ours to thaw at {step}");
+        bench.mounts[0].fsfreeze("-u");
+        bench.writable(Instant::now(), GRACE);
+    }
+}
+
+#[test]
 fn what_cannot_be_frozen_is_named_and_the_policy_decides() {
     let mut bench = Bench::new();
     bench.mounts.push(Mounted::memory(bench.path()));
@@ -318,7 +331,7 @@ fn a_second_backup_of_a_file_system_is_refused_and_does_the_first_no_harm() {
     let mut second = bench.backup(&[]);
     assert_eq!(second.end(GRACE).code(), Some(1));
     let told = bench.told();
-    assert!(told.iter().any(|line| line.contains("is being frozen by backup")), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("backup 0000000001 freezes it")), "{told:?}");
     assert!(!bench.mounts[0].writable(A_MOMENT), "the first one holds it");
     first.go_on();
     assert!(first.end(GRACE).success());

@@ -245,6 +245,9 @@ impl Armed {
         }
         let _ = self.settle();
         if !self.guard.leave() {
+            if self.members.iter().all(|member| member.state == State::Thawed) {
+                let _ = self.journal.thawed();
+            }
             // It needs no mount points: what it recovers is in the journal. Without it the next
             // command does so.
             let _ = Link::start(&self.run, self.journal.as_fd(), &[], LEAST_PATIENCE);

@@ -101,10 +101,8 @@ impl FileSystems {
         };
         // Two that begin at once see each other's.
         let held = journal::Held::write(run, &record).map_err(here)?;
-        let others = journal::find(run).map_err(here)?;
-        let left = others.left.iter().map(|(_, record)| (record, "was left by"));
-        let at_work = others.held.iter().map(|record| (record, "is being frozen by"));
-        for (other, how) in at_work.chain(left).filter(|(other, _)| other.set != self.set) {
+        let others = journal::unfinished(run).map_err(here)?;
+        for other in others.iter().filter(|other| other.set != self.set) {
             let shared = found
                 .iter()
                 .find(|known| other.file_systems.iter().any(|(_, device)| *device == known.device));
@@ -114,7 +112,8 @@ impl FileSystems {
                     mount: Some(known.mount.clone()),
                     kind: FaultKind::Busy,
                     cause: format!(
-                        "it {how} backup {}; wait for its end, or run drm recover",
+                        "backup {} freezes it, or has died and left it; wait for its end, or run \
+                         drm recover",
                         other.backup
                     ),
                 });

@@ -1,25 +1,32 @@
 //! What may be frozen, for whoever comes after a crash: a file a backup, `RUN/GUID`.
 //!
 //! It is `DRMF`, version 1 as 16 bits, little-endian, and the record as postcard, with the CRC-32C
-//! of all of it behind. It is there, durable, before anything is frozen, and goes when the
-//! catalogue has the outcome. While coordinator or guard live, it is locked (`flock`): the lock
-//! belongs to the open file that both have. It is locked under a draft name before it gets its own,
-//! so nobody finds it unlocked before its time.
+//! of all of it behind; then one byte, 1 until it is known that all has thawed, and 0 from then on.
+//! It is there, durable, before anything is frozen, and goes when the catalogue has the outcome.
+//! While coordinator or guard live, it is locked (`flock`): the lock belongs to the open file that
+//! both have. It is locked under a draft name before it gets its own, so nobody finds it unlocked
+//! before its time.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read as _, Write as _},
-    os::fd::{AsFd, BorrowedFd},
+    ffi::OsString,
+    fs::{self, DirEntry, File},
+    io::{self, Write as _},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::{
+            ffi::{OsStrExt as _, OsStringExt as _},
+            fs::{FileExt as _, MetadataExt as _},
+        },
+    },
     path::{Path, PathBuf},
 };
 
 use protocol::codec;
 use provider::guid::SetId;
 use rustix::{
-    fs::{FlockOperation, flock, fstat},
+    fs::{FlockOperation, flock},
     io::Errno,
 };
-use serde::{Deserialize, Serialize};
 
 use super::ioctl::sync_directory;
 use crate::catalogue::BackupId;
@@ -27,9 +34,15 @@ use crate::catalogue::BackupId;
 const MAGIC: &[u8] = b"DRMF\x01\x00";
 const DRAFT: &str = "draft";
 const DAMAGED: &str = "damaged";
+/// The last byte.
+const FROZEN: u8 = 1;
+const THAWED: u8 = 0;
+
+/// A [`Record`] as it is stored: a mount point is bytes, not text.
+type Stored = (SetId, BackupId, String, Vec<(Vec<u8>, (u32, u32))>);
 
 /// A backup that has not ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The snapshot set.
     pub set: SetId,
@@ -56,18 +69,44 @@ impl Held {
     /// What the file system says.
     pub fn write(run: &Path, record: &Record) -> io::Result<Self> {
         fs::create_dir_all(run)?;
-        let path = run.join(record.set.to_string().trim_matches(['{', '}']));
+        let path = path(run, record);
         let draft = path.with_extension(DRAFT);
-        let file = File::create(&draft)?;
+        // A guard reads it by the same open file.
+        let file =
+            File::options().read(true).write(true).create(true).truncate(true).open(&draft)?;
         flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         let mut bytes = MAGIC.to_vec();
-        bytes.extend(codec::encode(record));
+        bytes.extend(codec::encode(&stored(record)));
         bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
+        bytes.push(FROZEN);
         (&file).write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(&draft, &path)?;
         sync_directory(run)?;
         Ok(Self { path, file })
+    }
+
+    /// The journal whose open file, and with it the lock, this process has from the one that wrote
+    /// it; `None` where it is gone, for the backup is over. And whether all has thawed.
+    ///
+    /// # Errors
+    /// What the file system says, or that it is damaged.
+    pub fn inherited(run: &Path, journal: OwnedFd) -> io::Result<Option<(Self, Record, bool)>> {
+        let file = File::from(journal);
+        let Some(bytes) = whole(&file)? else { return Ok(None) };
+        let (record, thawed) = read(&bytes)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its journal is damaged"))?;
+        Ok(Some((Self { path: path(run, &record), file }, record, thawed)))
+    }
+
+    /// Notes that all has thawed: whoever freezes from now on is somebody else.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn thawed(&self) -> io::Result<()> {
+        let last = self.file.metadata()?.len().saturating_sub(1);
+        self.file.write_all_at(&[THAWED], last)?;
+        self.file.sync_data()
     }
 
     /// Takes it away: the backup is over.
@@ -89,56 +128,98 @@ impl AsFd for Held {
 /// What is in a directory of journals.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Those that nobody holds; they are held by this process now.
-    pub left: Vec<(Held, Record)>,
+    /// Those that nobody holds, and whether all has thawed; they are held by this process now.
+    pub left: Vec<(Held, Record, bool)>,
     /// Those of backups under way.
     pub held: Vec<Record>,
-    /// What cannot be read, though nobody holds it; see [`set_aside`].
+    /// Those whose writers died before anything was frozen; they are held by this process now.
+    pub drafts: Vec<Held>,
+    /// What is none, though nobody holds it; see [`set_aside`].
     pub damaged: Vec<PathBuf>,
+    /// What cannot be read, and why.
+    pub faults: Vec<String>,
 }
 
-/// Looks into a directory of journals; none there is fine.
+/// Looks into a directory of journals; none there is fine. One that cannot be read does not hide
+/// the others.
 ///
 /// # Errors
-/// What the file system says.
+/// That the directory cannot be read.
 pub fn find(run: &Path) -> io::Result<Found> {
     let mut found = Found::default();
-    let entries = match fs::read_dir(run) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-        other => other?,
-    };
-    for entry in entries {
-        let path = entry?.path();
-        let kind = path.extension().and_then(|kind| kind.to_str());
-        if kind.is_some_and(|kind| kind != DRAFT) {
-            continue;
-        }
-        let mut file = match File::options().read(true).write(true).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            other => other?,
-        };
-        let free = match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => true,
-            Err(Errno::WOULDBLOCK) => false,
-            Err(error) => return Err(error.into()),
-        };
-        if free && kind.is_some() {
-            // Whoever wrote it died before anything was frozen.
-            fs::remove_file(&path)?;
-            continue;
-        }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        match (read(&bytes), free) {
-            // Its backup ended while this looked.
-            _ if fstat(&file)?.st_nlink == 0 => {}
-            (Some(record), true) => found.left.push((Held { path, file }, record)),
-            (Some(record), false) if kind.is_none() => found.held.push(record),
-            (None, true) => found.damaged.push(path),
-            (_, false) => {}
+    for entry in entries(run)? {
+        let looked = entry.and_then(|entry| {
+            let path = entry.path();
+            look(&entry, &mut found).map_err(|error| (path, error))
+        });
+        if let Err((path, error)) = looked {
+            found.faults.push(format!("{}: {error}", path.display()));
         }
     }
     Ok(found)
+}
+
+type Entry = Result<DirEntry, (PathBuf, io::Error)>;
+
+fn entries(run: &Path) -> io::Result<Vec<Entry>> {
+    match fs::read_dir(run) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => {
+            Ok(entries?.map(|entry| entry.map_err(|error| (run.to_owned(), error))).collect())
+        }
+    }
+}
+
+fn look(entry: &DirEntry, found: &mut Found) -> io::Result<()> {
+    let path = entry.path();
+    let kind = path.extension().and_then(|kind| kind.to_str());
+    if kind.is_some_and(|kind| kind != DRAFT) || !entry.file_type()?.is_file() {
+        return Ok(());
+    }
+    // What is frozen must thaw, even where nothing can be written.
+    let opened = File::options().read(true).write(true).open(&path).or_else(|_| File::open(&path));
+    let file = match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let free = match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => true,
+        Err(Errno::WOULDBLOCK) => false,
+        Err(error) => return Err(error.into()),
+    };
+    let draft = kind.is_some();
+    // Its backup may have ended while this looked.
+    let Some(bytes) = whole(&file)? else { return Ok(()) };
+    match (read(&bytes), free) {
+        (_, true) if draft => found.drafts.push(Held { path, file }),
+        (Some((record, thawed)), true) => found.left.push((Held { path, file }, record, thawed)),
+        (Some((record, _)), false) if !draft => found.held.push(record),
+        (None, true) => found.damaged.push(path),
+        (_, false) => {}
+    }
+    Ok(())
+}
+
+/// The backups that have not ended, whether they live or not; takes no lock, which would be in the
+/// way of a recovery.
+///
+/// # Errors
+/// What the file system says.
+pub fn unfinished(run: &Path) -> io::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    for entry in entries(run)? {
+        let entry = entry.map_err(|(_, error)| error)?;
+        if entry.path().extension().is_some() || !entry.file_type()?.is_file() {
+            continue;
+        }
+        let file = match File::open(entry.path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            file => file?,
+        };
+        let record = whole(&file)?.and_then(|bytes| read(&bytes));
+        records.extend(record.map(|(record, _)| record));
+    }
+    Ok(records)
 }
 
 /// Gives a damaged journal another name, which it has from then on: it is told of once.
@@ -151,12 +232,39 @@ pub fn set_aside(journal: &Path) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-fn read(bytes: &[u8]) -> Option<Record> {
-    let (content, sum) = bytes.split_last_chunk::<4>()?;
+fn path(run: &Path, record: &Record) -> PathBuf {
+    run.join(record.set.to_string().trim_matches(['{', '}']))
+}
+
+/// What is in a journal; `None` where it has been removed.
+fn whole(file: &File) -> io::Result<Option<Vec<u8>>> {
+    let metadata = file.metadata()?;
+    if metadata.nlink() == 0 {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; usize::try_from(metadata.len()).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(Some(bytes))
+}
+
+fn stored(record: &Record) -> Stored {
+    let known = record.file_systems.iter();
+    let file_systems = known.map(|(mount, device)| (mount.as_os_str().as_bytes().into(), *device));
+    (record.set, record.backup, record.boot.clone(), file_systems.collect())
+}
+
+/// The record, and whether all has thawed.
+fn read(bytes: &[u8]) -> Option<(Record, bool)> {
+    let (state, sealed) = bytes.split_last()?;
+    let (content, sum) = sealed.split_last_chunk::<4>()?;
     if crc32c::crc32c(content) != u32::from_le_bytes(*sum) {
         return None;
     }
-    codec::decode(content.strip_prefix(MAGIC)?).ok()
+    let stored: Stored = codec::decode(content.strip_prefix(MAGIC)?).ok()?;
+    let (set, backup, boot, known) = stored;
+    let known = known.into_iter();
+    let file_systems = known.map(|(mount, device)| (OsString::from_vec(mount).into(), device));
+    Some((Record { set, backup, boot, file_systems: file_systems.collect() }, *state == THAWED))
 }
 
 #[cfg(test)]
@@ -170,7 +278,8 @@ mod tests {
             set: SetId(Guid(set)),
             backup: BackupId::FIRST,
             boot: "1f0c0f5e".into(),
-            file_systems: vec![("/srv/pg".into(), (7, 1))],
+            // A name that is no text.
+            file_systems: vec![(OsString::from_vec(b"/srv/\xff".to_vec()).into(), (7, 1))],
         }
     }
 
@@ -195,16 +304,47 @@ mod tests {
     }
 
     #[test]
-    fn a_draft_goes_when_its_writer_is_gone() {
+    fn who_inherits_a_journal_holds_it_all_the_time_and_notes_that_all_has_thawed() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = Held::write(dir.path(), &record(1)).unwrap();
+        let inherit = || held.as_fd().try_clone_to_owned().unwrap();
+        let inherited = inherit();
+        let (guards, known, thawed) = Held::inherited(dir.path(), inherited).unwrap().unwrap();
+        assert_eq!((known, thawed), (record(1), false));
+        guards.thawed().unwrap();
+        assert_eq!(unfinished(dir.path()).unwrap(), [record(1)]);
+        let again = inherit();
+        drop(held);
+        assert_eq!(find(dir.path()).unwrap().held, [record(1)], "it was never free");
+        guards.remove().unwrap();
+        assert!(Held::inherited(dir.path(), again).unwrap().is_none(), "the backup is over");
+        drop(Held::write(dir.path(), &record(1)).unwrap().thawed());
+        assert!(find(dir.path()).unwrap().left[0].2, "nothing of it is frozen");
+    }
+
+    #[test]
+    fn what_cannot_be_read_hides_no_journal_and_looking_takes_no_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("lost+found")).unwrap();
+        std::os::unix::fs::symlink("/nowhere", dir.path().join("link")).unwrap();
+        drop(Held::write(dir.path(), &record(1)).unwrap());
+        let found = find(dir.path()).unwrap();
+        assert_eq!((found.left.len(), found.faults.len(), found.damaged.len()), (1, 0, 0));
+        drop(found);
+        let looked = unfinished(dir.path()).unwrap();
+        assert_eq!(looked, [record(1)]);
+        assert_eq!(find(dir.path()).unwrap().left.len(), 1);
+    }
+
+    #[test]
+    fn a_draft_is_found_when_its_writer_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let draft = dir.path().join("x.draft");
         let file = File::create(&draft).unwrap();
         flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
-        find(dir.path()).unwrap();
-        assert!(draft.exists());
+        assert!(find(dir.path()).unwrap().drafts.is_empty());
         drop(file);
-        find(dir.path()).unwrap();
-        assert!(!draft.exists());
+        assert_eq!(find(dir.path()).unwrap().drafts.len(), 1);
     }
 
     #[test]
@@ -212,11 +352,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = Held::write(dir.path(), &record(1)).unwrap().path;
         let whole = fs::read(&path).unwrap();
-        assert_eq!(read(&whole), Some(record(1)));
+        assert_eq!(read(&whole), Some((record(1), false)));
         for cut in 0..whole.len() {
             assert_eq!(read(&whole[..cut]), None, "cut at {cut}");
         }
-        for at in 0..whole.len() {
+        for at in 0..whole.len() - 1 {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
             assert_eq!(read(&bytes), None, "flipped at {at}");

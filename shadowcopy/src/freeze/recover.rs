@@ -10,7 +10,7 @@ use rustix::{
 use super::{
     hand::{Ask, Hand},
     ioctl::open_mount,
-    journal::{self, Record},
+    journal::{self, Found, Held, Record},
     order::{self, FileSystem},
     since_boot::boot_id,
 };
@@ -50,49 +50,101 @@ pub struct Recovered {
     pub damaged: Vec<PathBuf>,
 }
 
+/// What a guard knows of its backup when the coordinator is gone.
+#[derive(Debug)]
+pub struct Died {
+    /// How far it had come.
+    pub step: Step,
+    /// Nothing of it is frozen, so what is frozen is somebody else's.
+    pub thawed: bool,
+    /// The open file of its journal, which is locked all the time.
+    pub journal: OwnedFd,
+}
+
 /// Undoes what backups left that died: thaws their file systems, each `within` a time, in reverse
 /// order; has writers go on; and, unless the catalogue has the copy, brings the pairs back and tells
-/// it. Those of live processes are left alone. `step` is how far it had come, as far as that is known.
+/// it. Those of live processes are left alone. A guard says what it knows of its own.
 ///
 /// # Errors
-/// That the journals cannot be read.
+/// That the directory of journals cannot be read.
 pub fn recover(
     run: &Path,
-    step: Option<Step>,
+    died: Option<Died>,
     within: Duration,
     ledger: &mut dyn Ledger,
     aftermath: &mut dyn Aftermath,
 ) -> io::Result<Recovered> {
-    let found = journal::find(run)?;
-    let damaged = found.damaged.iter().map(|path| journal::set_aside(path));
-    let mut recovered =
-        Recovered { damaged: damaged.collect::<io::Result<_>>()?, ..Recovered::default() };
-    if found.left.is_empty() {
-        return Ok(recovered);
+    let mut recovered = Recovered::default();
+    let mut left = Vec::new();
+    let guarding = died.is_some();
+    if let Some(Died { step, thawed, journal }) = died {
+        match Held::inherited(run, journal) {
+            Ok(None) => {}
+            Ok(Some((held, record, known))) => left.push((held, record, thawed || known, step)),
+            Err(error) => recovered.notes.push(format!("{}: {error}", run.display())),
+        }
     }
-    let boot = boot_id()?;
-    for (held, record) in found.left {
+    let found = match journal::find(run) {
+        Err(error) if guarding => {
+            recovered.notes.push(format!("{}: {error}", run.display()));
+            Found::default()
+        }
+        found => found?,
+    };
+    let others = found.left.into_iter();
+    left.extend(others.map(|(held, record, thawed)| (held, record, thawed, Step::BeginPrepare)));
+    // All thaws before anything else is done that may take its time, or fail.
+    let (boot, mounts) = (boot_id().ok(), Mounts::now());
+    let thaw_one = |(held, record, thawed, step): (Held, Record, bool, Step)| {
         let mut faults = Vec::new();
-        if record.boot == boot {
-            thaw(&record, within, &mut faults, &mut recovered.notes);
-        }
-        faults.extend(aftermath.thaw_writers(&record).err());
-        match ledger.state(record.backup) {
-            Ok(Some(state)) if state.is_there() => {}
-            Ok(known) => {
-                faults.extend(aftermath.abort_copies(&record).err());
-                let step = step.unwrap_or(Step::BeginPrepare);
-                let told = known.map(|_| ledger.abort(record.backup, &ended(&record, step)));
-                faults.extend(told.and_then(Result::err));
+        if !thawed && boot.as_ref().is_none_or(|boot| *boot == record.boot) {
+            match &mounts {
+                Ok(mounts) => thaw(&record, mounts, within, &mut faults, &mut recovered.notes),
+                Err(error) => faults.push(format!("/proc/self/mountinfo: {error}")),
             }
-            Err(cause) => faults.push(format!("the catalogue: {cause}")),
         }
+        (held, record, step, faults)
+    };
+    let left: Vec<_> = left.into_iter().map(thaw_one).collect();
+    for (held, record, step, mut faults) in left {
+        let thawed = faults.is_empty();
+        undo(&record, step, ledger, aftermath, &mut faults);
         if faults.is_empty() {
             faults.extend(held.remove().err().map(|error| error.to_string()));
+        } else if thawed {
+            faults.extend(held.thawed().err().map(|error| error.to_string()));
         }
         recovered.backups.push((record, faults));
     }
+    recovered.notes.extend(found.faults);
+    let drafts = found.drafts.iter().filter_map(|draft| draft.remove().err());
+    recovered.notes.extend(drafts.map(|error| format!("{}: {error}", run.display())));
+    for damaged in found.damaged {
+        // One that keeps its name is told of again.
+        let aside = journal::set_aside(&damaged);
+        recovered.damaged.push(aside.unwrap_or(damaged));
+    }
     Ok(recovered)
+}
+
+/// All but the file systems.
+fn undo(
+    record: &Record,
+    step: Step,
+    ledger: &mut dyn Ledger,
+    aftermath: &mut dyn Aftermath,
+    faults: &mut Vec<String>,
+) {
+    faults.extend(aftermath.thaw_writers(record).err());
+    match ledger.state(record.backup) {
+        Ok(Some(state)) if state.is_there() => {}
+        Ok(known) => {
+            faults.extend(aftermath.abort_copies(record).err());
+            let told = known.map(|_| ledger.abort(record.backup, &ended(record, step)));
+            faults.extend(told.and_then(Result::err));
+        }
+        Err(cause) => faults.push(format!("the catalogue: {cause}")),
+    }
 }
 
 /// What is known of a backup that died.
@@ -102,17 +154,27 @@ fn ended(record: &Record, step: Step) -> Findings {
     Findings { state, ..Findings::new(record.set) }
 }
 
-fn thaw(record: &Record, within: Duration, faults: &mut Vec<String>, notes: &mut Vec<String>) {
-    let mounts = match Mounts::now() {
-        Ok(mounts) => mounts,
-        Err(error) => return faults.push(format!("/proc/self/mountinfo: {error}")),
-    };
+fn thaw(
+    record: &Record,
+    mounts: &Mounts,
+    within: Duration,
+    faults: &mut Vec<String>,
+    notes: &mut Vec<String>,
+) {
     for (mount, device) in record.file_systems.iter().rev() {
         let known = FileSystem { mount: mount.clone(), device: *device };
-        let Some(opened) = order::points(&mounts, &known).find_map(|point| open(point, *device))
-        else {
+        let mut points = order::points(mounts, &known).peekable();
+        if points.peek().is_none() {
             notes.push(format!(
                 "{}: not mounted any more; if it hangs when it is mounted again, use fsfreeze -u",
+                mount.display()
+            ));
+            continue;
+        }
+        let Some(opened) = points.find_map(|point| open(point, *device)) else {
+            faults.push(format!(
+                "{}: it cannot be opened, or something is mounted over it; unmount that, or use \
+                 fsfreeze -u",
                 mount.display()
             ));
             continue;
@@ -145,7 +207,7 @@ fn open(point: &Path, device: (u32, u32)) -> Option<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::fd::AsFd as _};
 
     use provider::guid::{Guid, SetId};
 
@@ -199,13 +261,16 @@ mod tests {
 
     /// A backup that died: of this boot, with a file system that is mounted no more, or of another.
     fn left(run: &Path, set: u128, boot: &str) {
-        let record = Record {
+        drop(Held::write(run, &record(set, boot)).unwrap());
+    }
+
+    fn record(set: u128, boot: &str) -> Record {
+        Record {
             set: SetId(Guid(set)),
             backup: BackupId::FIRST,
             boot: boot.to_owned(),
             file_systems: vec![("/not/mounted".into(), (4095, 1))],
-        };
-        drop(journal::Held::write(run, &record).unwrap());
+        }
     }
 
     fn run_it(run: &Path, others: &mut Others) -> (Recovered, Vec<State>) {
@@ -219,7 +284,7 @@ mod tests {
     ) -> (Recovered, Vec<State>) {
         let mut book = Book { state, told: Vec::new() };
         let within = Duration::from_secs(1);
-        (recover(run, Some(Step::Commit), within, &mut book, others).unwrap(), book.told)
+        (recover(run, None, within, &mut book, others).unwrap(), book.told)
     }
 
     #[test]
@@ -253,10 +318,42 @@ mod tests {
         assert_eq!(others.told, ["writers", "copies", "writers", "copies"]);
         assert!(recovered.backups.iter().all(|(_, faults)| faults.is_empty()));
         assert_eq!(recovered.notes.len(), 1, "nothing is frozen since another boot");
-        let at_commit = |state: &State| matches!(state, State::Aborted { step: Step::Commit, .. });
-        assert!(states.len() == 2 && states.iter().all(at_commit), "{states:?}");
+        let aborted = |state: &State| matches!(state, State::Aborted { .. });
+        assert!(states.len() == 2 && states.iter().all(aborted), "{states:?}");
         let (again, _) = run_it(dir.path(), &mut others);
         assert!(again.backups.is_empty());
+    }
+
+    #[test]
+    fn a_guard_recovers_what_it_holds_and_thaws_nothing_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = record(1, &boot_id().unwrap());
+        for (thawed, fails, notes) in [(true, "", 0), (false, "copies", 1), (false, "", 0)] {
+            let held = match journal::find(dir.path()).unwrap().left.pop() {
+                Some((held, ..)) => held,
+                None => Held::write(dir.path(), &record).unwrap(),
+            };
+            let journal = held.as_fd().try_clone_to_owned().unwrap();
+            let died = Died { step: Step::Commit, thawed, journal };
+            let mut book = Book { state: Ok(Some(State::Running)), told: Vec::new() };
+            let mut others = Others { fails, ..Others::default() };
+            let within = Duration::from_secs(1);
+            let done = recover(dir.path(), Some(died), within, &mut book, &mut others).unwrap();
+            assert_eq!(done.notes.len(), notes, "{:?}", done.notes);
+            assert_eq!(done.backups[0].1.is_empty(), fails.is_empty());
+            assert!(matches!(book.told[0], State::Aborted { step: Step::Commit, .. }));
+        }
+        assert!(journal::unfinished(dir.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_mounted_and_cannot_be_opened_may_be_frozen() {
+        let mounts = Mounts::parse(b"1 0 4095:1 / /not/there rw - ext4 /dev/x rw\n");
+        for (mounts, faulty) in [(mounts, 1), (Mounts::default(), 0)] {
+            let (mut faults, mut notes) = (Vec::new(), Vec::new());
+            thaw(&record(1, ""), &mounts, Duration::ZERO, &mut faults, &mut notes);
+            assert_eq!((faults.len(), notes.len()), (faulty, 1 - faulty), "{faults:?} {notes:?}");
+        }
     }
 
     #[test]

@@ -14,9 +14,8 @@ use crate::{
     catalogue::Store,
     console::Console,
     failure::{Failure, Outcome},
-    freeze::{self, Aftermath, journal, journal::Record},
+    freeze::{self, Aftermath, Died, journal, journal::Record},
     message,
-    step::Step,
 };
 
 /// How long a file system may take to thaw.
@@ -37,7 +36,7 @@ pub fn run_path(home: &Home) -> PathBuf {
 ///
 /// # Errors
 /// KAVX5106-E naming what is left: then nothing new may begin.
-pub fn recover(console: &mut Console<'_>, store: &Store, step: Option<Step>) -> Outcome {
+pub fn recover(console: &mut Console<'_>, store: &Store, died: Option<Died>) -> Outcome {
     let run = run_path(&console.home);
     let unreadable = |error: std::io::Error| {
         Failure::new(message::NOT_RECOVERED)
@@ -46,14 +45,14 @@ pub fn recover(console: &mut Console<'_>, store: &Store, step: Option<Step>) -> 
     };
     // A guard that is at work has what its backup left.
     let began = Instant::now();
-    while step.is_none()
+    while died.is_none()
         && !journal::find(&run).map_err(unreadable)?.held.is_empty()
         && began.elapsed() < GUARD
     {
         std::thread::sleep(LOOK);
     }
     let mut after = After { console: &*console };
-    let done = freeze::recover(&run, step, THAW, &mut store.clone(), &mut after);
+    let done = freeze::recover(&run, died, THAW, &mut store.clone(), &mut after);
     let recovered = done.map_err(unreadable)?;
     for note in &recovered.notes {
         console.say(message::LEFT, &[note])?;

@@ -27,7 +27,7 @@ use shadowcopy::{
     catalogue::{BackupId, State},
     coordinator::{self, Around, Plan, Policy},
     copies::Copies,
-    freeze::{self, Aftermath, FileSystems, guard, journal::Record},
+    freeze::{self, Aftermath, Died, FileSystems, guard, journal::Record},
     ledger::{Findings, Ledger},
     limits::{Limits, time},
     observer::{Moment, Observer, StepsTo},
@@ -39,8 +39,8 @@ use shadowcopy::{
 
 fn main() -> ExitCode {
     if let Some(watch) = guard::called() {
-        let kept = watch.keep(|run, step| {
-            recover(&run, Some(step));
+        let kept = watch.keep(|run, died| {
+            recover(&run, Some(died));
         });
         return if kept.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
@@ -113,10 +113,10 @@ fn backup(run: &Path, mut arguments: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
-fn recover(run: &Path, step: Option<Step>) -> ExitCode {
+fn recover(run: &Path, died: Option<Died>) -> ExitCode {
     let mut after = After(told(run));
     let within = Duration::from_secs(5);
-    let recovered = freeze::recover(run, step, within, &mut Book(told(run)), &mut after).unwrap();
+    let recovered = freeze::recover(run, died, within, &mut Book(told(run)), &mut after).unwrap();
     for fault in recovered.backups.iter().flat_map(|(_, faults)| faults) {
         eprintln!("{fault}");
     }

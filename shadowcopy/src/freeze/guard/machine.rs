@@ -25,7 +25,7 @@ pub enum Act {
     Thaw,
     /// The same, and kill the coordinator.
     Kill,
-    /// The coordinator is gone: thaw all, then undo the rest. How far it had come.
+    /// The coordinator is gone: thaw what may be frozen, then undo the rest. How far it had come.
     Recover(Step),
     /// The backup is over.
     End,
@@ -72,6 +72,12 @@ impl Machine {
     /// The coordinator has ended, and all its threads with it.
     pub const fn gone(&mut self) {
         self.gone = true;
+    }
+
+    /// Whether a file system may be frozen, and by this backup.
+    #[must_use]
+    pub const fn frozen(&self) -> bool {
+        self.file_systems.is_some()
     }
 
     /// What to do at this time.
@@ -144,6 +150,7 @@ mod tests {
             let mut machine = after(&orders[..heard]);
             machine.gone();
             assert_eq!(machine.act(s(0)), Act::Recover(step), "after {heard} orders");
+            assert_eq!(machine.frozen(), heard == 2, "after {heard} orders");
             assert_eq!(machine.act(s(1000)), Act::Recover(step), "late, after {heard} orders");
         }
     }

@@ -28,9 +28,9 @@ use super::{
 use crate::{
     freeze::{
         hand::{Ask, Hand, thaw_all},
+        recover::Died,
         since_boot::{now, timespec},
     },
-    step::Step,
     worker::Worker,
 };
 
@@ -58,12 +58,12 @@ pub fn called() -> Option<Watch> {
 }
 
 impl Watch {
-    /// Guards until the backup is over, or the coordinator is gone. Then everything is thawed and
-    /// `recovery` is called with the directory of journals and how far the coordinator had come.
+    /// Guards until the backup is over, or the coordinator is gone. Then what it froze is thawed and
+    /// `recovery` is called with the directory of journals and what is known of the backup.
     ///
     /// # Errors
     /// What the operating system says before the guard is ready: nothing is frozen then.
-    pub fn keep(self, recovery: impl FnOnce(PathBuf, Step)) -> io::Result<()> {
+    pub fn keep(self, recovery: impl FnOnce(PathBuf, Died)) -> io::Result<()> {
         let _ = setsid();
         hear_signals(libc::SIG_IGN);
         // The coordinator and its databases are what is to be killed when memory is short.
@@ -71,10 +71,10 @@ impl Watch {
         let post = Post::take()?;
         match post.keep()? {
             None => Ok(()),
-            Some(step) => {
+            Some(died) => {
                 let _ = munlockall();
                 hear_signals(libc::SIG_DFL);
-                recovery(self.run, step);
+                recovery(self.run, died);
                 Ok(())
             }
         }
@@ -125,18 +125,19 @@ impl Post {
         Ok(Self { coordinator, journal, socket, hands, timer })
     }
 
-    /// How far a coordinator had come that is gone; `None` when the backup is over. Allocates
+    /// What is known of the backup of a coordinator that is gone; `None` when the backup is over. Allocates
     /// nothing before everything has thawed.
-    fn keep(self) -> io::Result<Option<Step>> {
+    fn keep(self) -> io::Result<Option<Died>> {
         let mut machine = Machine::default();
         let (mut killed, mut listening) = (false, true);
         loop {
             let patrol = match machine.act(now()) {
                 Act::End => return Ok(None),
                 Act::Recover(step) => {
-                    thaw_all(&self.hands, THAW);
-                    drop(self.journal);
-                    return Ok(Some(step));
+                    // Without hands it knows of the file systems from the journal only.
+                    let known = !self.hands.is_empty();
+                    let thawed = known && (!machine.frozen() || thaw_all(&self.hands, THAW));
+                    return Ok(Some(Died { step, thawed, journal: self.journal }));
                 }
                 Act::Wait(deadline) => {
                     self.wake_at(deadline)?;
