@@ -25,9 +25,11 @@ struct Member {
     metadata: Metadata,
     /// What was asked of it so far.
     asked: Asked,
-    /// It was asked to freeze, and has not answered that it thawed or could not.
+    /// It was asked to freeze, and has not answered that it goes on.
     frozen: bool,
     fault: Option<Fault>,
+    /// What went wrong later.
+    later: Vec<Fault>,
     artifacts: Vec<Artifact>,
 }
 
@@ -92,6 +94,7 @@ impl Crew {
                 asked: Asked::Describe,
                 frozen: false,
                 fault: None,
+                later: Vec::new(),
                 artifacts: Vec::new(),
             })
         };
@@ -105,7 +108,7 @@ impl Crew {
             member.worker.ask((Call::Describe, asked_time(within)));
         }
         for member in &mut self.members {
-            if let Some(Said::Metadata(metadata)) = member.answer(within, "describe itself") {
+            if let Ok(Said::Metadata(metadata)) = member.answer(within, "describe itself") {
                 member.metadata = metadata;
             }
         }
@@ -118,7 +121,7 @@ impl Crew {
             member.worker.ask((Call::Prepare(backup.clone()), asked_time(within)));
         }
         for member in self.members.iter_mut().filter(|member| member.asked == Asked::Prepare) {
-            member.answer(within, "prepare");
+            let _ = member.answer(within, "prepare");
         }
     }
 
@@ -134,7 +137,7 @@ impl Crew {
                 } else {
                     member.asked = Asked::Freeze;
                     member.frozen = true;
-                    member.ask(Call::Freeze, left, "freeze");
+                    let _ = member.ask(Call::Freeze, left, "freeze");
                 }
             }
             if all && member.fault.is_some() {
@@ -153,8 +156,11 @@ impl Crew {
             let share = left() / u32::try_from(waiting).unwrap_or(u32::MAX).max(1);
             waiting = waiting.saturating_sub(1);
             member.asked = Asked::Thaw;
-            member.ask(Call::Thaw, share, "thaw");
-            member.frozen = !member.worker.idle();
+            member.frozen = match member.ask(Call::Thaw, share, "thaw") {
+                // One that did not hold its writes goes on; what else it says, it may not.
+                Ok(_) | Err(Some(FaultKind::Inconsistent)) => false,
+                Err(_) => true,
+            };
         }
     }
 
@@ -163,7 +169,7 @@ impl Crew {
         let begun = |member: &&mut Member| matches!(member.asked, Asked::Prepare | Asked::Thaw);
         for member in self.members.iter_mut().rev().filter(begun) {
             member.asked = Asked::Post;
-            if let Some(Said::Artifacts(artifacts)) =
+            if let Ok(Said::Artifacts(artifacts)) =
                 member.ask(Call::Post(outcome), within, "end its backup")
             {
                 member.artifacts = artifacts;
@@ -184,7 +190,15 @@ impl Crew {
         })
     }
 
-    /// Whether one that was asked to freeze or thaw does not answer: its application may be frozen.
+    /// What went wrong in a writer that had failed before.
+    pub fn later(&self) -> impl Iterator<Item = String> {
+        self.members.iter().flat_map(|member| {
+            member.later.iter().map(|fault| format!("{}: {fault}", member.metadata.name))
+        })
+    }
+
+    /// Whether one that was asked to freeze or thaw does not answer, or cannot thaw: its application
+    /// may be frozen.
     #[must_use]
     pub fn hanging(&self) -> bool {
         self.members.iter().any(|member| member.frozen)
@@ -206,18 +220,19 @@ impl Crew {
 }
 
 impl Member {
-    fn ask(&mut self, call: Call, within: Duration, what: &str) -> Option<Said> {
+    /// The answer, or the kind of failure; no kind where it was not asked, for it hangs or died.
+    fn ask(&mut self, call: Call, within: Duration, what: &str) -> Result<Said, Option<FaultKind>> {
         if !self.worker.idle() {
-            return None;
+            return Err(None);
         }
         self.worker.ask((call, asked_time(within)));
         self.answer(within, what)
     }
 
-    /// Notes the first thing that goes wrong.
-    fn answer(&mut self, within: Duration, what: &str) -> Option<Said> {
+    /// Notes what goes wrong; the first counts.
+    fn answer(&mut self, within: Duration, what: &str) -> Result<Said, Option<FaultKind>> {
         let fault = match self.worker.wait(within) {
-            Ok(Ok(said)) => return Some(said),
+            Ok(Ok(said)) => return Ok(said),
             Ok(Err(fault)) => fault,
             Err(Silence::Timeout) => Fault::new(
                 FaultKind::Timeout,
@@ -228,8 +243,12 @@ impl Member {
                 Fault::new(FaultKind::NonRetryable, format!("it died when asked to {what}"))
             }
         };
-        self.fault.get_or_insert(fault);
-        None
+        let kind = fault.kind;
+        match &self.fault {
+            None => self.fault = Some(fault),
+            Some(_) => self.later.push(fault),
+        }
+        Err(Some(kind))
     }
 }
 

@@ -37,7 +37,8 @@ pub trait Writer: Send {
     /// until now.
     ///
     /// # Errors
-    /// That they were not, or that it cannot go on.
+    /// [`FaultKind::Inconsistent`]: they were not held, but it goes on. Anything else: it may not
+    /// go on; then the recovery sees to that once the command has ended.
     fn thaw(&mut self, within: Duration) -> Result<(), Fault>;
 
     /// Ends its backup.

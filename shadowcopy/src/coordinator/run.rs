@@ -56,10 +56,11 @@ pub fn run<'a, C: Copies + Send + 'static>(
         done: Done::default(),
     };
     let clean = match run.forward() {
-        // A writer that hangs, and was passed over, is still the guard's.
+        // A writer that hangs or cannot thaw, and was passed over, is still the guard's.
         Ok(()) => !run.crew.hanging(),
         Err((step, trouble)) => run.undo(step, &trouble),
     };
+    run.findings.notes.extend(run.crew.later());
     match (run.done.armed, clean) {
         (false, _) => {}
         (true, true) => run.around.freezer.disarm(),

@@ -44,6 +44,8 @@ pub enum Bad {
     Panics,
     /// It answers well, after longer than any limit.
     Late,
+    /// A writer did not hold its writes.
+    Inconsistent,
     /// A file system knows no freezing.
     NotFreezable,
 }
@@ -138,7 +140,13 @@ pub struct Cardboard {
 impl Cardboard {
     fn call(&self, call: &str) -> Result<(), Fault> {
         let called = self.world.call(&format!("{} {call}", self.name));
-        called.map_err(|_| Fault::new(FaultKind::Retryable, "told to fail"))
+        called.map_err(|bad| {
+            let kind = match bad {
+                Bad::Inconsistent => FaultKind::Inconsistent,
+                _ => FaultKind::Retryable,
+            };
+            Fault::new(kind, format!("told to fail in {call}"))
+        })
     }
 }
 

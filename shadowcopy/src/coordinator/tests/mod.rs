@@ -233,6 +233,20 @@ fn crash_consistent_keeps_nothing_that_came_late_or_is_no_copy() {
 }
 
 #[test]
+fn a_writer_that_cannot_thaw_is_left_to_the_guard_and_one_that_did_not_hold_is_not() {
+    for (bad, left) in [(Bad::Fails, true), (Bad::Inconsistent, false)] {
+        for policy in [Policy::Abort, Policy::CrashConsistent] {
+            let finished = World::new(vec![("db thaw", bad)]).backup(policy, &WRITERS);
+            assert_eq!(finished.unfinished, left, "{bad:?} {policy:?}");
+        }
+    }
+    let world = World::new(vec![("db freeze", Bad::Fails), ("db thaw", Bad::Fails)]);
+    let finished = world.backup(Policy::Abort, &WRITERS);
+    assert!(finished.unfinished);
+    assert_eq!(finished.findings.notes, ["db: told to fail in thaw"]);
+}
+
+#[test]
 fn what_the_catalogue_has_is_kept_and_what_it_does_not_tell_is_left_to_the_recovery() {
     let called = |world: &World, call: &str| world.calls().iter().any(|known| known == call);
     let world = World::new(vec![("ledger finish", Bad::FailsBehind)]);
