@@ -11,7 +11,7 @@ use std::{
     env, fs,
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
-    process::ExitCode,
+    process::{Command, ExitCode, Stdio},
     thread,
     time::Duration,
 };
@@ -286,6 +286,13 @@ struct After(PathBuf);
 
 impl Aftermath for After {
     fn thaw_writers(&mut self, _: &Record) -> Result<(), String> {
+        // A test that has put a FIFO there writes a byte to it when the recovery is to go on.
+        let hold = self.0.with_file_name("hold");
+        if hold.exists() {
+            tell(&self.0, "recovery waits");
+            let status = Command::new("cat").arg(hold).stdout(Stdio::null()).status();
+            assert!(status.is_ok_and(|status| status.success()), "the hook was killed");
+        }
         tell(&self.0, "recovery writers");
         Ok(())
     }

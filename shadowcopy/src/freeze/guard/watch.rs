@@ -1,7 +1,7 @@
 //! The guard's process.
 
 use std::{
-    env, io,
+    env, fs, io,
     io::IoSliceMut,
     mem::MaybeUninit,
     os::fd::{AsFd, OwnedFd},
@@ -40,6 +40,8 @@ pub const NAME: &str = "drm-guard";
 const PATROL: Duration = Duration::from_millis(5);
 /// How long a file system has to thaw before what else is left is undone.
 const THAW: Duration = Duration::from_secs(2);
+/// How much this process is to be spared when memory is short.
+const OOM: &str = "/proc/self/oom_score_adj";
 /// What must not end the guard: it is for the coordinator to end, and the guard to see it.
 const DEAF: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGPIPE];
 
@@ -65,15 +67,17 @@ impl Watch {
     /// What the operating system says before the guard is ready: nothing is frozen then.
     pub fn keep(self, recovery: impl FnOnce(PathBuf, Died)) -> io::Result<()> {
         let _ = setsid();
-        hear_signals(libc::SIG_IGN);
+        turn_deaf();
         // The coordinator and its databases are what is to be killed when memory is short.
-        let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
+        let before = fs::read_to_string(OOM);
+        let _ = fs::write(OOM, "-1000");
         let post = Post::take()?;
         match post.keep()? {
             None => Ok(()),
             Some(died) => {
                 let _ = munlockall();
-                hear_signals(libc::SIG_DFL);
+                // The hooks that follow are as any other program.
+                let _ = before.map(|before| fs::write(OOM, before.trim()));
                 recovery(self.run, died);
                 Ok(())
             }
@@ -81,11 +85,17 @@ impl Watch {
     }
 }
 
-/// Sets what the signals of [`DEAF`] do.
-fn hear_signals(disposition: libc::sighandler_t) {
+/// Has the signals of [`DEAF`] do nothing. Ignored they would be so in the hooks of the recovery as
+/// well; a handler does not outlive `exec`.
+fn turn_deaf() {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: zeroes are a sigaction with no flags and no mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = nothing as *const () as libc::sighandler_t;
+    action.sa_flags = libc::SA_RESTART;
     for signal in DEAF {
-        // SAFETY: SIG_IGN and SIG_DFL are no functions that could be called at a bad time.
-        unsafe { libc::signal(signal, disposition) };
+        // SAFETY: the action is whole, and its handler does nothing, at whatever time.
+        unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
     }
 }
 
