@@ -4,6 +4,7 @@
 mod freezing;
 
 use std::{
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -107,6 +108,28 @@ fn a_copy_that_the_catalogue_has_is_kept_whatever_hangs_or_dies_behind_it() {
         assert!(finished(&bench));
     }
     bench.next();
+}
+
+#[test]
+fn signals_do_not_end_a_guard_that_recovers() {
+    let bench = Bench::new();
+    let hold = bench.path().join("hold");
+    assert!(Command::new("mkfifo").arg(&hold).status().unwrap().success());
+    let mut running = paused(&bench, Step::Commit as u32, &[]);
+    let guard = running.guard().unwrap();
+    running.harm(Signal::KILL);
+    running.end(GRACE);
+    let since = Instant::now();
+    while !bench.told().contains(&"recovery waits".to_owned()) {
+        assert!(since.elapsed() < GRACE, "{:?}", bench.told());
+        thread::sleep(Duration::from_millis(1));
+    }
+    for signal in [Signal::HUP, Signal::INT, Signal::TERM] {
+        guard.harm(signal);
+    }
+    std::fs::write(hold, "x").unwrap();
+    guard.ended(GRACE);
+    bench.aborted();
 }
 
 #[test]
@@ -273,6 +296,34 @@ fn a_file_system_that_hangs_while_it_freezes_thaws_when_it_comes_back() {
     bench.aborted();
     bench.next();
     // The inner one goes first.
+    bench.mounts.clear();
+    drop(outer);
+}
+
+#[test]
+fn a_file_system_that_hangs_while_it_thaws_keeps_no_other_frozen() {
+    let mut bench = Bench::new();
+    let place = bench.mounts[0].point.join("in");
+    std::fs::create_dir(&place).unwrap();
+    let inner = Mounted::new(&place, bench.path(), "ext4", 8 << 20);
+    // Mounted last, it freezes first, and its turn to thaw comes last.
+    let place = bench.path().join("late");
+    std::fs::create_dir(&place).unwrap();
+    let late = Mounted::new(&place, bench.path(), "ext4", 8 << 20);
+    let outer = std::mem::replace(&mut bench.mounts, vec![inner, late]).swap_remove(0);
+    let mut running = paused(&bench, Step::ThawFileSystems as u32, &[]);
+    let guard = running.guard().unwrap();
+    outer.fsfreeze("-f");
+    running.go_on();
+    let thawed = [(1, THAWED), (0, A_MOMENT)].map(|(at, time)| bench.mounts[at].writable(time));
+    // Nobody could end the coordinator before.
+    outer.fsfreeze("-u");
+    assert_eq!(thawed, [true, false], "only the one that cannot thaw is frozen");
+    bench.writable(Instant::now(), GRACE);
+    assert!(running.end(GRACE).success(), "{:?}", bench.told());
+    guard.ended(GRACE);
+    bench.settled();
+    // What lies on it goes first.
     bench.mounts.clear();
     drop(outer);
 }

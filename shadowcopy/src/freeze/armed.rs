@@ -58,7 +58,7 @@ enum State {
     Thawed,
     Frozen,
     /// Its FIFREEZE or FITHAW hangs: left to its thread, and to the guard.
-    Hanging,
+    Hanging(Ask),
 }
 
 /// What became of a thaw.
@@ -181,7 +181,7 @@ impl Armed {
                     return Err(self.give_up(number, kind, Some(error)));
                 }
                 Err(_) => {
-                    member.state = State::Hanging;
+                    member.state = State::Hanging(Ask::Freeze);
                     return Err(self.give_up(number, FaultKind::Timeout, None));
                 }
             }
@@ -212,12 +212,17 @@ impl Armed {
         let end = self
             .file_systems
             .max(now() + (self.limits.file_systems / PATIENCE).max(LEAST_PATIENCE));
+        // One that hangs must not keep the others frozen: all are asked, then waited for.
+        let frozen = |member: &Member| member.state == State::Frozen;
+        for member in self.members.iter().rev().filter(|member| frozen(member)) {
+            member.worker.ask(Ask::Thaw);
+        }
         let mut result = Thawed::Held;
         for (number, member) in self.members.iter_mut().enumerate().rev() {
-            if member.state != State::Frozen {
+            if !frozen(member) {
                 continue;
             }
-            match member.worker.call(Ask::Thaw, end.saturating_sub(now())) {
+            match member.worker.wait(end.saturating_sub(now())) {
                 Ok(Ok(())) => member.state = State::Thawed,
                 Ok(Err(Errno::INVAL)) => {
                     member.state = State::Thawed;
@@ -227,7 +232,7 @@ impl Armed {
                 }
                 Ok(Err(error)) => result = Thawed::Not(number, Some(error)),
                 Err(_) => {
-                    member.state = State::Hanging;
+                    member.state = State::Hanging(Ask::Thaw);
                     result = Thawed::Not(number, None);
                 }
             }
@@ -238,7 +243,9 @@ impl Armed {
     /// Leaves the rest to the guard; to a new one, where that one does not answer.
     pub(super) fn abandon(mut self) {
         let end = now() + Limits::MOST_WRITERS;
-        for member in self.members.iter_mut().filter(|member| member.state == State::Hanging) {
+        // A FIFREEZE that comes back is undone by its thread; what became of a FITHAW nobody knows.
+        let freezing = |member: &&mut Member| member.state == State::Hanging(Ask::Freeze);
+        for member in self.members.iter_mut().filter(freezing) {
             if member.worker.ended(end.saturating_sub(now())) {
                 member.state = State::Thawed;
             }
