@@ -1,5 +1,6 @@
-//! Between the freeze and the thaw of the file systems nothing is allocated: memory may only be had
-//! by writing out what is frozen.
+//! Between the freeze and the thaw of the file systems the coordinator allocates nothing: memory may
+//! only be had by writing out what is frozen. File systems and provider are of cardboard here; the
+//! end-to-end tests of freezing count what real ones allocate.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -149,7 +150,7 @@ impl Places for Nowhere {
 }
 
 #[test]
-fn nothing_is_allocated_while_file_systems_are_frozen() {
+fn the_coordinator_allocates_nothing_while_file_systems_are_frozen() {
     let volume = MountedVolume {
         mount: "/srv/pg".into(),
         device: "/dev/loop1".into(),

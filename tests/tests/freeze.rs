@@ -48,13 +48,14 @@ fn the_guard_undoes_it(bench: &Bench, mut running: Running) {
 }
 
 #[test]
-fn a_backup_succeeds_and_says_for_how_long_it_held_writes() {
+fn a_backup_succeeds_says_for_how_long_it_held_writes_and_allocates_nothing_meanwhile() {
     let bench = Bench::new();
     bench.next();
     let told = bench.told();
-    let held = told.last().unwrap().strip_prefix("finished, held ").unwrap();
+    let held = told.iter().find_map(|line| line.strip_prefix("finished, held ")).unwrap();
     let held: u64 = held.strip_suffix(" us").unwrap().parse().unwrap();
     assert!((1..10_000_000).contains(&held), "{held}");
+    assert_eq!(told.last().unwrap(), "allocated 0 times while frozen");
     bench.writable(Instant::now(), GRACE);
 }
 

@@ -2,16 +2,12 @@
 
 use std::{
     fs, io,
-    os::fd::OwnedFd,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use provider::guid::SetId;
-use rustix::{
-    fs::fstat,
-    mm::{MlockAllFlags, mlockall, munlockall},
-};
+use rustix::mm::{MlockAllFlags, mlockall, munlockall};
 
 use super::{
     armed::{Armed, Thawed, failed},
@@ -58,11 +54,11 @@ impl FileSystems {
         let table = Mounts::now().map_err(here)?;
         let found = order::of(&table, &points)
             .map_err(|point| failed(Some(&point), "nothing is mounted there"))?;
+        keep_out(&table, &run, &found)?;
         let mut opened = Vec::with_capacity(found.len());
         for known in &found {
             let file_system =
                 open_mount(&known.mount).map_err(|error| named(&known.mount, error))?;
-            self.keep_out(&run, &known.mount, &file_system)?;
             opened.push(file_system);
         }
         let journal = self.journal(&run, &found)?;
@@ -71,23 +67,6 @@ impl FileSystems {
             let _ = journal.remove();
             failed(None, error.to_string())
         })
-    }
-
-    /// The journal must be there when what is frozen is in the way.
-    fn keep_out(&self, run: &Path, mount: &Path, file_system: &OwnedFd) -> Result<(), Fault> {
-        let same =
-            fstat(file_system).and_then(|stat| Ok(stat.st_dev == rustix::fs::stat(run)?.st_dev));
-        match same {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(failed(
-                Some(mount),
-                format!(
-                    "{} lies on it; set HORCMROOT to a place outside of the set",
-                    self.run.display()
-                ),
-            )),
-            Err(error) => Err(failed(Some(mount), io::Error::from(error).to_string())),
-        }
     }
 
     /// Writes the journal, unless another backup has one of the file systems.
@@ -124,6 +103,22 @@ impl FileSystems {
 
     fn armed(&mut self) -> Result<&mut Armed, Fault> {
         self.armed.as_mut().ok_or_else(|| failed(None, "the guard has not been started"))
+    }
+}
+
+/// The journal must be there when what is frozen is in the way. Devices are those of the table:
+/// subvolumes of a btrfs have numbers of their own, and freeze together.
+fn keep_out(table: &Mounts, run: &Path, found: &[FileSystem]) -> Result<(), Fault> {
+    let below = table.under(run).map(|mount| mount.device);
+    match found.iter().find(|known| Some(known.device) == below) {
+        None => Ok(()),
+        Some(known) => {
+            let cause = format!(
+                "{} lies on it; set HORCMROOT to a place outside of the set",
+                run.display()
+            );
+            Err(failed(Some(&known.mount), cause))
+        }
     }
 }
 
@@ -198,5 +193,23 @@ impl Freezer for FileSystems {
         if let Some(armed) = self.armed.take() {
             armed.abandon();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_on_another_subvolume_or_bind_mount_of_the_set_is_in_the_way() {
+        let table = Mounts::parse(
+            b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n\
+              2 1 0:33 /data /srv/data rw - btrfs /dev/sdb rw\n\
+              3 1 0:33 /root /srv/horcm rw - btrfs /dev/sdb rw\n",
+        );
+        let found = order::of(&table, &["/srv/data".into()]).unwrap();
+        let fault = keep_out(&table, Path::new("/srv/horcm/drm/run"), &found).unwrap_err();
+        assert_eq!(fault.mount.as_deref(), Some(Path::new("/srv/data")));
+        keep_out(&table, Path::new("/HORCM/drm/run"), &found).unwrap();
     }
 }

@@ -8,10 +8,12 @@
 //! hooks would know is in `RUN/../told`, a line each.
 
 use std::{
+    alloc::{GlobalAlloc, Layout, System},
     env, fs,
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     thread,
     time::Duration,
 };
@@ -28,6 +30,7 @@ use shadowcopy::{
     coordinator::{self, Around, Plan, Policy},
     copies::Copies,
     freeze::{self, Aftermath, Died, FileSystems, guard, journal::Record},
+    freezer::{self, Freezer, Held},
     ledger::{Findings, Ledger},
     limits::{Limits, time},
     observer::{Moment, Observer, StepsTo},
@@ -36,6 +39,71 @@ use shadowcopy::{
     volume::MountedVolume,
     writer::{Artifact, Begun, Fault, FaultKind, Metadata, Outcome, Writer},
 };
+
+static FROZEN: AtomicBool = AtomicBool::new(false);
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts what is allocated while file systems are frozen.
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator, with what it was called with.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if FROZEN.load(SeqCst) {
+            ALLOCATED.fetch_add(1, SeqCst);
+        }
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// File systems, frozen from before the first is asked to freeze until the last has thawed.
+struct Counted(FileSystems);
+
+impl Freezer for Counted {
+    fn arm(&mut self, limits: Limits) -> Result<(), freezer::Fault> {
+        self.0.arm(limits)
+    }
+
+    fn writers_freeze(&mut self) -> Result<(), freezer::Fault> {
+        self.0.writers_freeze()
+    }
+
+    fn freeze(&mut self, within: Duration) -> Result<(), freezer::Fault> {
+        FROZEN.store(true, SeqCst);
+        self.0.freeze(within)
+    }
+
+    fn left(&self) -> Duration {
+        self.0.left()
+    }
+
+    fn thaw(&mut self) -> Result<Held, freezer::Fault> {
+        let thawed = self.0.thaw();
+        FROZEN.store(false, SeqCst);
+        thawed
+    }
+
+    fn writers_thaw(&mut self) -> Result<(), freezer::Fault> {
+        self.0.writers_thaw()
+    }
+
+    fn disarm(&mut self) {
+        self.0.disarm();
+    }
+
+    fn abandon(&mut self) {
+        self.0.abandon();
+    }
+}
 
 fn main() -> ExitCode {
     if let Some(watch) = guard::called() {
@@ -89,14 +157,14 @@ fn backup(run: &Path, mut arguments: impl Iterator<Item = String>) -> ExitCode {
     let writer = |name: &'static str| {
         Box::new(Cardboard { name, told: told(run), mounts: mounts.clone(), trap: trap.clone() })
     };
-    let mut file_systems = FileSystems::new(run.to_owned(), set, id, mounts.clone());
+    let file_systems = FileSystems::new(run.to_owned(), set, id, mounts.clone());
     let steps = StepsTo::inherited(1).expect("standard output is a pipe");
     let finished = coordinator::run(
         &plan,
         vec![writer("first") as Box<dyn Writer>, writer("second")],
         Shelf { told: told(run), trap: trap.clone() },
         Around {
-            freezer: &mut file_systems,
+            freezer: &mut Counted(file_systems),
             places: &ThisHost,
             ledger: &mut Book(told(run)),
             observer: &mut Pausing { steps, pause },
@@ -106,6 +174,7 @@ fn backup(run: &Path, mut arguments: impl Iterator<Item = String>) -> ExitCode {
     for note in &finished.findings.notes {
         eprintln!("{note}");
     }
+    tell(&told(run), &format!("allocated {} times while frozen", ALLOCATED.load(SeqCst)));
     match finished.findings.state {
         State::Consistent => ExitCode::SUCCESS,
         State::CrashConsistent(_) => ExitCode::from(3),
@@ -159,11 +228,13 @@ struct Pausing {
 impl Observer for Pausing {
     fn tell(&mut self, step: Step, moment: Moment) {
         self.steps.tell(step, moment);
+        let pause = self.pause.as_deref().and_then(|pause| pause.strip_prefix(step.name()));
         let here = match moment {
-            Moment::Begins => step.name().to_owned(),
-            other => format!("{step} {}", other.name()),
+            Moment::Begins => "",
+            Moment::Ended => " ended",
+            Moment::Failed => " failed",
         };
-        if self.pause.as_ref() == Some(&here) {
+        if pause == Some(here) {
             let _ = std::io::stdin().read(&mut [0]);
         }
     }

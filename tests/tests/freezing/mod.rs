@@ -6,7 +6,7 @@ use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, ExitStatus, Stdio},
-    sync::mpsc::channel,
+    sync::mpsc::{RecvTimeoutError, channel},
     thread,
     time::{Duration, Instant},
 };
@@ -172,15 +172,22 @@ impl Mounted {
         Self { point }
     }
 
-    /// Whether a write goes through in time.
+    /// Whether a write goes through in time. One that fails is no sign of a freeze.
+    #[track_caller]
     pub fn writable(&self, within: Duration) -> bool {
         let (done, answer) = channel();
         let file = self.point.join("probe");
         thread::spawn(move || {
-            fs::write(file, b"x").unwrap();
-            let _ = done.send(());
+            let _ = done.send(fs::write(file, b"x"));
         });
-        answer.recv_timeout(within).is_ok()
+        match answer.recv_timeout(within) {
+            Ok(written) => {
+                written.unwrap();
+                true
+            }
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => panic!("the thread that writes has died"),
+        }
     }
 
     pub fn fsfreeze(&self, option: &str) {
