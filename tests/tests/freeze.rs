@@ -302,6 +302,42 @@ fn a_file_system_that_hangs_while_it_freezes_thaws_when_it_comes_back() {
 }
 
 #[test]
+fn writers_go_on_although_a_command_that_was_killed_hangs_in_freezing() {
+    let mut bench = Bench::new();
+    let place = bench.mounts[0].point.join("in");
+    std::fs::create_dir(&place).unwrap();
+    let inner = Mounted::new(&place, bench.path(), "ext4", 8 << 20);
+    let outer = std::mem::replace(&mut bench.mounts, vec![inner]).swap_remove(0);
+    let step = Step::FreezeFileSystems;
+    let mut running = paused(&bench, step as u32, &["--writers", "4s"]);
+    let guard = running.guard().unwrap();
+    outer.fsfreeze("-f");
+    running.go_on();
+    let since = Instant::now();
+    while bench.mounts[0].writable(A_MOMENT) && since.elapsed() < GRACE {}
+    running.harm(Signal::KILL);
+    // Two seconds more than the writers' limit.
+    let end = Instant::now() + 3 * WRITERS + GRACE;
+    let went_on = || bench.told().contains(&"recovery writers".to_owned());
+    while !went_on() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let (went_on, frozen) = (went_on(), !bench.mounts[0].writable(A_MOMENT));
+    // Nobody could end the coordinator before.
+    outer.fsfreeze("-u");
+    assert_eq!([went_on, frozen], [true; 2], "{:?}", bench.told());
+    bench.writable(Instant::now(), GRACE);
+    running.end(GRACE);
+    guard.ended(GRACE);
+    bench.recovered();
+    bench.aborted();
+    bench.next();
+    // What lies on it goes first.
+    bench.mounts.clear();
+    drop(outer);
+}
+
+#[test]
 fn a_file_system_that_hangs_while_it_thaws_keeps_no_other_frozen() {
     let mut bench = Bench::new();
     let place = bench.mounts[0].point.join("in");

@@ -23,4 +23,4 @@ pub mod recover;
 mod since_boot;
 
 pub use file_systems::FileSystems;
-pub use recover::{Aftermath, Died, Recovered, recover};
+pub use recover::{Aftermath, Died, Frozen, Recovered, recover};

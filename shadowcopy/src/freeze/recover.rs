@@ -50,13 +50,25 @@ pub struct Recovered {
     pub damaged: Vec<PathBuf>,
 }
 
+/// What of a backup may be frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frozen {
+    /// Nothing, so what is frozen is somebody else's.
+    Nothing,
+    /// All that its journal names.
+    Named,
+    /// A file system is still being frozen, for a coordinator that therefore cannot be ended: only
+    /// a thaw that is tried all the time comes at the right one.
+    Stuck,
+}
+
 /// What a guard knows of its backup when the coordinator is gone.
 #[derive(Debug)]
 pub struct Died {
     /// How far it had come.
     pub step: Step,
-    /// Nothing of it is frozen, so what is frozen is somebody else's.
-    pub thawed: bool,
+    /// What may be frozen.
+    pub frozen: Frozen,
     /// The open file of its journal, which is locked all the time.
     pub journal: OwnedFd,
 }
@@ -77,10 +89,12 @@ pub fn recover(
     let mut recovered = Recovered::default();
     let mut left = Vec::new();
     let guarding = died.is_some();
-    if let Some(Died { step, thawed, journal }) = died {
+    if let Some(Died { step, frozen, journal }) = died {
         match Held::inherited(run, journal) {
             Ok(None) => {}
-            Ok(Some((held, record, known))) => left.push((held, record, thawed || known, step)),
+            Ok(Some((held, record, thawed))) => {
+                left.push((held, record, if thawed { Frozen::Nothing } else { frozen }, step));
+            }
             Err(error) => recovered.notes.push(format!("{}: {error}", run.display())),
         }
     }
@@ -92,16 +106,27 @@ pub fn recover(
         found => found?,
     };
     let others = found.left.into_iter();
-    left.extend(others.map(|(held, record, thawed)| (held, record, thawed, Step::BeginPrepare)));
+    left.extend(others.map(|(held, record, thawed)| {
+        let frozen = if thawed { Frozen::Nothing } else { Frozen::Named };
+        (held, record, frozen, Step::BeginPrepare)
+    }));
     // All thaws before anything else is done that may take its time, or fail.
     let (boot, mounts) = (boot_id().ok(), Mounts::now());
-    let thaw_one = |(held, record, thawed, step): (Held, Record, bool, Step)| {
+    let thaw_one = |(held, record, frozen, step): (Held, Record, Frozen, Step)| {
         let mut faults = Vec::new();
-        if !thawed && boot.as_ref().is_none_or(|boot| *boot == record.boot) {
-            match &mounts {
-                Ok(mounts) => thaw(&record, mounts, within, &mut faults, &mut recovered.notes),
-                Err(error) => faults.push(format!("/proc/self/mountinfo: {error}")),
+        let of_this_boot = boot.as_ref().is_none_or(|boot| *boot == record.boot);
+        match (frozen, &mounts) {
+            (Frozen::Nothing, _) => {}
+            (Frozen::Stuck, _) => faults.push(
+                "a file system hangs in freezing, so the command cannot be ended; it thaws as soon \
+                 as that is over"
+                    .to_owned(),
+            ),
+            (Frozen::Named, _) if !of_this_boot => {}
+            (Frozen::Named, Ok(mounts)) => {
+                thaw(&record, mounts, within, &mut faults, &mut recovered.notes);
             }
+            (Frozen::Named, Err(error)) => faults.push(format!("/proc/self/mountinfo: {error}")),
         }
         (held, record, step, faults)
     };
@@ -328,13 +353,15 @@ mod tests {
     fn a_guard_recovers_what_it_holds_and_thaws_nothing_twice() {
         let dir = tempfile::tempdir().unwrap();
         let record = record(1, &boot_id().unwrap());
-        for (thawed, fails, notes) in [(true, "", 0), (false, "copies", 1), (false, "", 0)] {
+        for (frozen, fails, notes) in
+            [(Frozen::Nothing, "", 0), (Frozen::Named, "copies", 1), (Frozen::Named, "", 0)]
+        {
             let held = match journal::find(dir.path()).unwrap().left.pop() {
                 Some((held, ..)) => held,
                 None => Held::write(dir.path(), &record).unwrap(),
             };
             let journal = held.as_fd().try_clone_to_owned().unwrap();
-            let died = Died { step: Step::Commit, thawed, journal };
+            let died = Died { step: Step::Commit, frozen, journal };
             let mut book = Book { state: Ok(Some(State::Running)), told: Vec::new() };
             let mut others = Others { fails, ..Others::default() };
             let within = Duration::from_secs(1);

@@ -74,6 +74,12 @@ impl Machine {
         self.gone = true;
     }
 
+    /// How far the coordinator had come.
+    #[must_use]
+    pub const fn step(&self) -> Step {
+        self.step
+    }
+
     /// Whether a file system may be frozen, and by this backup.
     #[must_use]
     pub const fn frozen(&self) -> bool {

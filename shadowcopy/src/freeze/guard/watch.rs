@@ -6,6 +6,7 @@ use std::{
     mem::MaybeUninit,
     os::fd::{AsFd, OwnedFd},
     path::PathBuf,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -28,9 +29,10 @@ use super::{
 use crate::{
     freeze::{
         hand::{Ask, Hand, thaw_all},
-        recover::Died,
+        recover::{Died, Frozen},
         since_boot::{now, timespec},
     },
+    step::Step,
     worker::Worker,
 };
 
@@ -40,6 +42,10 @@ pub const NAME: &str = "drm-guard";
 const PATROL: Duration = Duration::from_millis(5);
 /// How long a file system has to thaw before what else is left is undone.
 const THAW: Duration = Duration::from_secs(2);
+/// A coordinator that was killed and has not ended by then hangs in the kernel.
+const STUCK: Duration = Duration::from_secs(2);
+/// What the patrol needs of a stack.
+const STACK: usize = 64 * 1024;
 /// How much this process is to be spared when memory is short.
 const OOM: &str = "/proc/self/oom_score_adj";
 /// What must not end the guard: it is for the coordinator to end, and the guard to see it.
@@ -74,11 +80,12 @@ impl Watch {
         let post = Post::take()?;
         match post.keep()? {
             None => Ok(()),
-            Some(died) => {
+            Some((died, patrol)) => {
                 let _ = munlockall();
                 // The hooks that follow are as any other program.
                 let _ = before.map(|before| fs::write(OOM, before.trim()));
                 recovery(self.run, died);
+                let _ = patrol.map(JoinHandle::join);
                 Ok(())
             }
         }
@@ -96,6 +103,14 @@ fn turn_deaf() {
     for signal in DEAF {
         // SAFETY: the action is whole, and its handler does nothing, at whatever time.
         unsafe { libc::sigaction(signal, &raw const action, std::ptr::null_mut()) };
+    }
+}
+
+/// Asks all that have answered once more.
+fn thaw_again(hands: &[Worker<Hand>]) {
+    for hand in hands {
+        let _ = hand.take();
+        hand.ask(Ask::Thaw);
     }
 }
 
@@ -137,9 +152,9 @@ impl Post {
 
     /// What is known of the backup of a coordinator that is gone; `None` when the backup is over. Allocates
     /// nothing before everything has thawed.
-    fn keep(self) -> io::Result<Option<Died>> {
+    fn keep(self) -> io::Result<Option<(Died, Option<JoinHandle<()>>)>> {
         let mut machine = Machine::default();
-        let (mut killed, mut listening) = (false, true);
+        let (mut killed, mut listening) = (None, true);
         loop {
             let patrol = match machine.act(now()) {
                 Act::End => return Ok(None),
@@ -147,7 +162,8 @@ impl Post {
                     // Without hands it knows of the file systems from the journal only.
                     let known = !self.hands.is_empty();
                     let thawed = known && (!machine.frozen() || thaw_all(&self.hands, THAW));
-                    return Ok(Some(Died { step, thawed, journal: self.journal }));
+                    let frozen = if thawed { Frozen::Nothing } else { Frozen::Named };
+                    return Ok(Some((Died { step, frozen, journal: self.journal }, None)));
                 }
                 Act::Wait(deadline) => {
                     self.wake_at(deadline)?;
@@ -155,18 +171,21 @@ impl Post {
                 }
                 Act::Thaw => true,
                 Act::Kill => {
-                    if !killed {
-                        let _ = pidfd_send_signal(&self.coordinator, Signal::KILL);
-                        killed = true;
+                    match killed {
+                        None => {
+                            let _ = pidfd_send_signal(&self.coordinator, Signal::KILL);
+                            killed = Some(now());
+                        }
+                        Some(at) if now() > at + STUCK => {
+                            return self.go_on_without(machine.step()).map(Some);
+                        }
+                        Some(_) => {}
                     }
                     true
                 }
             };
             if patrol {
-                self.hands.iter().for_each(|hand| {
-                    let _ = hand.take();
-                    hand.ask(Ask::Thaw);
-                });
+                thaw_again(&self.hands);
             }
             let socket = if listening { PollFlags::IN } else { PollFlags::empty() };
             let mut events = [
@@ -188,6 +207,23 @@ impl Post {
                 listening = self.listen(&mut machine);
             }
         }
+    }
+
+    /// The coordinator was killed and does not end: FIFREEZE hangs. All others have thawed, and
+    /// writers must not wait for it, so the recovery begins beside the patrol.
+    fn go_on_without(self, step: Step) -> io::Result<(Died, Option<JoinHandle<()>>)> {
+        let Self { coordinator, journal, hands, .. } = self;
+        let patrol = thread::Builder::new().name("patrol".into()).stack_size(STACK);
+        let patrol = patrol.spawn(move || {
+            let mut gone = false;
+            while !gone {
+                thaw_again(&hands);
+                let mut ended = [PollFd::new(&coordinator, PollFlags::IN)];
+                gone = matches!(poll(&mut ended, Some(&timespec(PATROL))), Ok(1));
+            }
+            thaw_all(&hands, THAW);
+        })?;
+        Ok((Died { step, frozen: Frozen::Stuck, journal }, Some(patrol)))
     }
 
     fn wake_at(&self, deadline: Option<Duration>) -> io::Result<()> {
