@@ -302,6 +302,38 @@ fn a_file_system_that_hangs_while_it_freezes_thaws_when_it_comes_back() {
 }
 
 #[test]
+fn while_one_hangs_in_freezing_somebody_else_may_freeze_another() {
+    let mut bench = Bench::new();
+    let place = bench.mounts[0].point.join("in");
+    std::fs::create_dir(&place).unwrap();
+    let inner = Mounted::new(&place, bench.path(), "ext4", 8 << 20);
+    let place = bench.path().join("late");
+    std::fs::create_dir(&place).unwrap();
+    let late = Mounted::new(&place, bench.path(), "ext4", 8 << 20);
+    let outer = std::mem::replace(&mut bench.mounts, vec![inner, late]).swap_remove(0);
+    let mut running = paused(&bench, Step::FreezeFileSystems as u32, &SHORT);
+    let guard = running.guard().unwrap();
+    outer.fsfreeze("-f");
+    running.go_on();
+    let since = Instant::now();
+    // File systems thaw before writers do.
+    while !bench.told().contains(&"first thaw".to_owned()) && since.elapsed() < GRACE {}
+    bench.mounts[1].fsfreeze("-f");
+    let frozen = !bench.mounts[1].writable(A_MOMENT);
+    // Nobody could end the coordinator before.
+    outer.fsfreeze("-u");
+    assert!(frozen, "it is not ours to thaw");
+    bench.mounts[1].fsfreeze("-u");
+    bench.writable(Instant::now(), GRACE);
+    assert!(!running.end(GRACE).success());
+    guard.ended(GRACE);
+    bench.aborted();
+    // What lies on it goes first.
+    bench.mounts.clear();
+    drop(outer);
+}
+
+#[test]
 fn writers_go_on_although_a_command_that_was_killed_hangs_in_freezing() {
     let mut bench = Bench::new();
     let place = bench.mounts[0].point.join("in");

@@ -49,6 +49,8 @@ struct Member {
     mount: PathBuf,
     worker: Worker<Hand>,
     state: State,
+    /// The guard knows that it has thawed, while another has not.
+    told: bool,
     /// Made beforehand, for nothing is made while something is frozen.
     not_freezable: Option<Fault>,
 }
@@ -85,6 +87,7 @@ impl Member {
             mount: known.mount,
             worker: Hand::new(file_system)?,
             state: State::Thawed,
+            told: false,
             not_freezable: Some(not_freezable),
         })
     }
@@ -266,7 +269,15 @@ impl Armed {
         let left = self.members.iter().find(|member| member.state != State::Thawed);
         if let Some(member) = left {
             let cause = "it hangs in freezing or thawing; the guard thaws it as soon as it can";
-            return Err(failed(Some(&member.mount), cause));
+            let fault = failed(Some(&member.mount), cause);
+            // Whoever freezes the others from now on is somebody else.
+            for number in 0..self.members.len() {
+                let member = &mut self.members[number];
+                if member.state == State::Thawed && !std::mem::replace(&mut member.told, true) {
+                    self.tell(Order::Thawed(u32::try_from(number).unwrap_or(u32::MAX)))?;
+                }
+            }
+            return Err(fault);
         }
         match std::mem::take(&mut self.timed) {
             true => self.tell(Order::FileSystemsThawed),

@@ -57,13 +57,16 @@ impl Station for Hand {
 
 /// Thaws whatever is frozen, all at once and once more than was asked before; says whether all
 /// answered in time.
-pub fn thaw_all(hands: &[Worker<Hand>], within: Duration) -> bool {
+pub fn thaw_all<'a>(
+    hands: impl Iterator<Item = &'a Worker<Hand>> + Clone,
+    within: Duration,
+) -> bool {
     let end = now() + within;
     let answered = |hand: &Worker<Hand>| hand.wait(end.saturating_sub(now())).is_ok();
     // What was asked before may have been answered too early.
-    for hand in hands.iter().filter(|hand| !hand.idle()) {
+    for hand in hands.clone().filter(|hand| !hand.idle()) {
         answered(hand);
     }
-    hands.iter().for_each(|hand| hand.ask(Ask::Thaw));
-    hands.iter().filter(|hand| !answered(hand)).count() == 0
+    hands.clone().for_each(|hand| hand.ask(Ask::Thaw));
+    hands.filter(|hand| !answered(hand)).count() == 0
 }

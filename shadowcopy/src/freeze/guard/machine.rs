@@ -64,7 +64,7 @@ impl Machine {
                 self.step = Step::PostWriters;
             }
             // What is frozen is so until it thaws or the limit passes, whoever leaves.
-            Order::Leaving => {}
+            Order::Leaving | Order::Thawed(_) => {}
             Order::Over => self.over = true,
         }
     }

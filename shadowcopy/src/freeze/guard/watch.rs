@@ -24,7 +24,7 @@ use rustix::{
 
 use super::{
     machine::{Act, Machine},
-    wire::{MOST, ORDER, OTHERS, READY, decode},
+    wire::{MOST, ORDER, OTHERS, Order, READY, decode},
 };
 use crate::{
     freeze::{
@@ -106,9 +106,19 @@ fn turn_deaf() {
     }
 }
 
+/// A file system, and whether it may be frozen by this backup.
+struct Ours {
+    hand: Worker<Hand>,
+    may_be_frozen: bool,
+}
+
+fn may_be_frozen(hands: &[Ours]) -> impl Iterator<Item = &Worker<Hand>> + Clone {
+    hands.iter().filter(|ours| ours.may_be_frozen).map(|ours| &ours.hand)
+}
+
 /// Asks all that have answered once more.
-fn thaw_again(hands: &[Worker<Hand>]) {
-    for hand in hands {
+fn thaw_again(hands: &[Ours]) {
+    for hand in may_be_frozen(hands) {
         let _ = hand.take();
         hand.ask(Ask::Thaw);
     }
@@ -120,7 +130,7 @@ struct Post {
     /// Held until everything has thawed, for the lock on it.
     journal: OwnedFd,
     socket: OwnedFd,
-    hands: Vec<Worker<Hand>>,
+    hands: Vec<Ours>,
     timer: OwnedFd,
 }
 
@@ -143,7 +153,9 @@ impl Post {
         let (Some(coordinator), Some(journal)) = (descriptors.next(), descriptors.next()) else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "no coordinator, no journal"));
         };
-        let hands = descriptors.map(Hand::new).collect::<io::Result<_>>()?;
+        let hands = descriptors
+            .map(|opened| Ok(Ours { hand: Hand::new(opened)?, may_be_frozen: true }))
+            .collect::<io::Result<_>>()?;
         let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::CLOEXEC)?;
         mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE)?;
         send(&socket, &READY.to_le_bytes(), SendFlags::NOSIGNAL)?;
@@ -152,7 +164,7 @@ impl Post {
 
     /// What is known of the backup of a coordinator that is gone; `None` when the backup is over. Allocates
     /// nothing before everything has thawed.
-    fn keep(self) -> io::Result<Option<(Died, Option<JoinHandle<()>>)>> {
+    fn keep(mut self) -> io::Result<Option<(Died, Option<JoinHandle<()>>)>> {
         let mut machine = Machine::default();
         let (mut killed, mut listening) = (None, true);
         loop {
@@ -161,7 +173,8 @@ impl Post {
                 Act::Recover(step) => {
                     // Without hands it knows of the file systems from the journal only.
                     let known = !self.hands.is_empty();
-                    let thawed = known && (!machine.frozen() || thaw_all(&self.hands, THAW));
+                    let thawed =
+                        known && (!machine.frozen() || thaw_all(may_be_frozen(&self.hands), THAW));
                     let frozen = if thawed { Frozen::Nothing } else { Frozen::Named };
                     return Ok(Some((Died { step, frozen, journal: self.journal }, None)));
                 }
@@ -221,7 +234,7 @@ impl Post {
                 let mut ended = [PollFd::new(&coordinator, PollFlags::IN)];
                 gone = matches!(poll(&mut ended, Some(&timespec(PATROL))), Ok(1));
             }
-            thaw_all(&hands, THAW);
+            thaw_all(may_be_frozen(&hands), THAW);
         })?;
         Ok((Died { step, frozen: Frozen::Stuck, journal }, Some(patrol)))
     }
@@ -235,13 +248,18 @@ impl Post {
     }
 
     /// Hears an order; whether there may be more.
-    fn listen(&self, machine: &mut Machine) -> bool {
+    fn listen(&mut self, machine: &mut Machine) -> bool {
         let mut bytes = [0; ORDER];
         match recv(&self.socket, &mut bytes, RecvFlags::DONTWAIT) {
             Ok((_, 0)) => false,
             Ok((_, length)) => {
                 if let Some((order, number)) = decode(&bytes[..length.min(ORDER)]) {
                     machine.hear(order);
+                    if let Order::Thawed(which) = order
+                        && let Some(ours) = self.hands.get_mut(which as usize)
+                    {
+                        ours.may_be_frozen = false;
+                    }
                     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
                     let _ = send(&self.socket, &number.to_le_bytes(), flags);
                 }

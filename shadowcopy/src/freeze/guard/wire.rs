@@ -1,7 +1,7 @@
 //! What is said on the socket between coordinator and guard, a message a packet.
 //!
 //! An order is 13 bytes: what (1), its number (4, little-endian), a time since the boot in
-//! nanoseconds or 0 (8). The guard answers with the number once it has heard the order. The first
+//! nanoseconds, or which file system, or 0 (8). The guard answers with the number once it has heard the order. The first
 //! message is one byte with the descriptors: the coordinator's pidfd, the journal, a mount point of
 //! each file system; it is answered with number 0 when the guard is ready.
 
@@ -23,6 +23,9 @@ pub enum Order {
     WritersFreeze(Duration),
     /// File systems are about to freeze; when their limit passes.
     FileSystemsFreeze(Duration),
+    /// This one is not frozen and will not be, though another may be; counted from 0 in the order
+    /// of the mount points.
+    Thawed(u32),
     /// No file system is frozen, and none is being frozen.
     FileSystemsThawed,
     /// No writer is frozen.
@@ -36,19 +39,20 @@ pub enum Order {
 /// An order on the wire.
 #[must_use]
 pub fn encode(order: Order, number: u32) -> [u8; ORDER] {
-    let (what, time) = match order {
-        Order::WritersFreeze(time) => (1, time),
-        Order::FileSystemsFreeze(time) => (2, time),
-        Order::FileSystemsThawed => (3, Duration::ZERO),
-        Order::WritersThawed => (4, Duration::ZERO),
-        Order::Leaving => (5, Duration::ZERO),
-        Order::Over => (6, Duration::ZERO),
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let (what, value) = match order {
+        Order::WritersFreeze(time) => (1, nanoseconds(time)),
+        Order::FileSystemsFreeze(time) => (2, nanoseconds(time)),
+        Order::FileSystemsThawed => (3, 0),
+        Order::WritersThawed => (4, 0),
+        Order::Leaving => (5, 0),
+        Order::Over => (6, 0),
+        Order::Thawed(which) => (7, u64::from(which)),
     };
     let mut bytes = [0; ORDER];
     bytes[0] = what;
     bytes[1..5].copy_from_slice(&number.to_le_bytes());
-    let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-    bytes[5..].copy_from_slice(&nanoseconds.to_le_bytes());
+    bytes[5..].copy_from_slice(&value.to_le_bytes());
     bytes
 }
 
@@ -57,7 +61,8 @@ pub fn encode(order: Order, number: u32) -> [u8; ORDER] {
 pub fn decode(bytes: &[u8]) -> Option<(Order, u32)> {
     let (what, rest) = bytes.split_first()?;
     let (number, rest) = rest.split_first_chunk::<4>()?;
-    let time = Duration::from_nanos(u64::from_le_bytes(rest.try_into().ok()?));
+    let value = u64::from_le_bytes(rest.try_into().ok()?);
+    let time = Duration::from_nanos(value);
     let order = match what {
         1 => Order::WritersFreeze(time),
         2 => Order::FileSystemsFreeze(time),
@@ -65,6 +70,7 @@ pub fn decode(bytes: &[u8]) -> Option<(Order, u32)> {
         4 => Order::WritersThawed,
         5 => Order::Leaving,
         6 => Order::Over,
+        7 => Order::Thawed(value.try_into().ok()?),
         _ => return None,
     };
     Some((order, u32::from_le_bytes(*number)))
@@ -84,6 +90,7 @@ mod tests {
             Order::WritersThawed,
             Order::Leaving,
             Order::Over,
+            Order::Thawed(63),
         ] {
             let bytes = encode(order, 7);
             assert_eq!(decode(&bytes), Some((order, 7)));
