@@ -38,8 +38,18 @@ fn said(host: &Host, line: &str) -> String {
     said.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
+/// Unmounts both file systems and takes away what they begin with.
+fn wipe(host: &mut Host) {
+    for volume in [&mut host.a, &mut host.b] {
+        let disk = volume.unmount();
+        let wiped = fs::OpenOptions::new().write(true).open(disk).unwrap();
+        wiped.write_all_at(&vec![0; 8 << 20], 0).unwrap();
+        wiped.sync_all().unwrap();
+    }
+}
+
 #[test]
-fn a_backup_is_made_mounted_restored_and_given_up() {
+fn a_backup_is_made_mounted_archived_restored_and_given_up() {
     let mut host = Host::new(64 * MIB);
     host.a.write("one", "first");
     host.b.write("two", "second");
@@ -74,13 +84,22 @@ fn a_backup_is_made_mounted_restored_and_given_up() {
     host.drm("drmumount 1").ok();
     assert!(!below(&a, "one").exists());
 
-    refused(&host.drm("drmfsrestore 1"), "KAVX0113-E", "is mounted at");
-    for volume in [&mut host.a, &mut host.b] {
-        let disk = volume.unmount();
-        let wiped = fs::OpenOptions::new().write(true).open(disk).unwrap();
-        wiped.write_all_at(&vec![0; 8 << 20], 0).unwrap();
-        wiped.sync_all().unwrap();
+    let listed = host.drm("drmfscat").ok().to_owned();
+    for word in ["0000000001", "CONSISTENT", "nightly", a.to_str().unwrap(), b.to_str().unwrap()] {
+        assert!(listed.contains(word), "{word}: {listed}");
     }
+    let archive = host.lab.path("archive").display().to_string();
+    let archived = said(&host, &format!("drmmediabackup 0000000001 {archive}"));
+    assert!(archived.starts_with("KAVX0001-I The drmmediabackup command will now start."));
+    assert!(archived.contains("KAVX0411-I 128 MiB of volumes were archived in "), "{archived}");
+    assert!(archived.ends_with("KAVX0002-I The drmmediabackup command will now end."));
+    let verified = said(&host, &format!("drmmediarestore {archive} -verify"));
+    assert!(verified.contains("KAVX0412-I The archive is whole."), "{verified}");
+
+    refused(&host.drm("drmfsrestore 1"), "KAVX0113-E", "is mounted at");
+    let in_use = host.drm(&format!("drmmediarestore {archive} -pvol"));
+    refused(&in_use, "KAVX0", "in use");
+    wipe(&mut host);
     assert_eq!(
         said(&host, "drmfsrestore 0000000001"),
         "KAVX0001-I The drmfsrestore command will now start.\n\
@@ -90,6 +109,12 @@ fn a_backup_is_made_mounted_restored_and_given_up() {
          Backup ID = 0000000001\n\
          KAVX0002-I The drmfsrestore command will now end."
     );
+    host.a.mount();
+    host.b.mount();
+    assert_eq!((host.a.read("one"), host.b.read("two")), ("first".into(), "second".into()));
+    wipe(&mut host);
+    let restored = said(&host, &format!("drmmediarestore {archive} -pvol"));
+    assert_eq!(restored.matches("KAVX0413-I The volume was restored. volume = ").count(), 2);
     host.a.mount();
     host.b.mount();
     assert_eq!((host.a.read("one"), host.b.read("two")), ("first".into(), "second".into()));

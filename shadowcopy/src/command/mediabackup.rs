@@ -18,11 +18,11 @@ use crate::{
         content::{Contents, Packer},
         source::{Broken, Source},
     },
-    catalogue::{Backup, error::must_be_there, files},
+    catalogue::{Backup, BackupId, Carried, error::must_be_there, files},
     console::Console,
     failure::{Failure, Outcome},
-    host::access,
     message,
+    requestor::reading,
     writer::Artifact,
 };
 
@@ -59,9 +59,29 @@ fn run(console: &mut Console<'_>, typed: &Typed) -> Outcome {
     let kept = store.get(id)?;
     must_be_there(&kept.backup, kept.died)?;
     let carried = store.carried(id)?;
+    let Some(files) = typed.words("f") else {
+        let reading = reading::begin(console, id)?;
+        let done = archive_of(console, archive, id, &carried, &reading.devices);
+        let ended = reading.end(console);
+        done?;
+        return ended;
+    };
+    check_count(command, files, &carried.backup)?;
+    let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+    archive_of(console, archive, id, &carried, &paths)
+}
+
+fn archive_of(
+    console: &mut Console<'_>,
+    archive: &str,
+    id: BackupId,
+    carried: &Carried,
+    paths: &[PathBuf],
+) -> Outcome {
+    let store = console.catalogue();
     let mut sources = Vec::new();
-    for path in paths(console, typed, &carried.backup)? {
-        sources.push(Source::open(&path).map_err(|error| {
+    for path in paths {
+        sources.push(Source::open(path).map_err(|error| {
             Failure::new(message::SOURCE_FAILED)
                 .word(path.display())
                 .cause(error.to_string())
@@ -69,8 +89,8 @@ fn run(console: &mut Console<'_>, typed: &Typed) -> Outcome {
         })?);
     }
     let sizes = sources.iter().map(Source::size).collect();
-    let contents = Contents { backup: carried.backup, sizes };
-    let work = Work { contents, artifacts: carried.artifacts, sources };
+    let contents = Contents { backup: carried.backup.clone(), sizes };
+    let work = Work { contents, artifacts: carried.artifacts.clone(), sources };
     let still = || -> Outcome {
         // A backup that began meanwhile took the S-VOLs away under the copy.
         let now = store.get(id)?;
@@ -87,19 +107,7 @@ fn run(console: &mut Console<'_>, typed: &Typed) -> Outcome {
         work.write_file(console, Path::new(archive), still)?
     };
     let bytes: u64 = work.contents.sizes.iter().sum();
-    console.say(message::ARCHIVED, &[&(bytes >> 20), &written, archive])
-}
-
-/// Where the S-VOLs are: as told, else brought to this host.
-fn paths(console: &Console<'_>, typed: &Typed, backup: &Backup) -> Outcome<Vec<PathBuf>> {
-    if let Some(files) = typed.words("f") {
-        check_count(console.command, files, backup)?;
-        return Ok(files.iter().map(PathBuf::from).collect());
-    }
-    let bring = |volume: &crate::catalogue::record::Volume| {
-        Ok(access::bring(&console.home, volume.secondary)?)
-    };
-    backup.volumes.iter().map(bring).collect()
+    console.say(message::ARCHIVED, &[&(bytes >> 20), &written, &archive])
 }
 
 /// Refuses another number of files than there are volumes.

@@ -11,13 +11,14 @@
 //! | [`recovery`] | what is done after a crash |
 //! | [`copy`] | a backup of the catalogue, and its S-VOLs |
 //! | [`mounting`] | S-VOLs mounted on this host |
+//! | [`reading`] | S-VOLs on this host while something reads them |
 //! | [`restoring`] | pairs on their way to PAIR, and how far they are |
 
 pub mod backup;
 pub mod copy;
-
 pub mod mounting;
 pub mod provider;
+pub mod reading;
 pub mod recovery;
 pub mod restoring;
 pub mod stop;
