@@ -156,6 +156,7 @@ fn samples() -> Vec<Vec<u8>> {
             evidence: Vec::new(),
             held: None,
             locked: false,
+            reading: false,
             mounted: Vec::new(),
         },
         sizes: sizes.to_vec(),

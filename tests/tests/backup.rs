@@ -65,6 +65,16 @@ fn a_backup_is_made_mounted_archived_restored_and_given_up() {
          KAVX0002-I The drmfsbackup command will now end."
     );
     host.a.write("one", "changed");
+    let full = host.lab.path("full");
+    fs::create_dir(&full).unwrap();
+    // Two file systems go below the place, as they are below /.
+    let used = full.join(host.a.at.strip_prefix("/").unwrap());
+    fs::create_dir_all(&used).unwrap();
+    fs::write(used.join("file"), "seen").unwrap();
+    let behind = host.drm(&format!("drmmount 1 -mount_pt {}", full.display()));
+    refused(&behind, "KAVX0111-E", "there are files in it");
+    assert_eq!(fs::read_to_string(used.join("file")).unwrap(), "seen");
+    host.drm("drmcgctl -lock 1").ok();
     let place = host.lab.path("copy");
     let (a, b) = (host.a.at.clone(), host.b.at.clone());
     let below = |at: &Path, name: &str| place.join(at.strip_prefix("/").unwrap()).join(name);
@@ -85,9 +95,12 @@ fn a_backup_is_made_mounted_archived_restored_and_given_up() {
     assert!(!below(&a, "one").exists());
 
     let listed = host.drm("drmfscat").ok().to_owned();
-    for word in ["0000000001", "CONSISTENT", "nightly", a.to_str().unwrap(), b.to_str().unwrap()] {
+    for word in
+        ["0000000001", "CONSISTENT", "locked", "nightly", a.to_str().unwrap(), b.to_str().unwrap()]
+    {
         assert!(listed.contains(word), "{word}: {listed}");
     }
+    host.drm("drmcgctl -unlock 1").ok();
     let archive = host.lab.path("archive").display().to_string();
     let archived = said(&host, &format!("drmmediabackup 0000000001 {archive}"));
     assert!(archived.starts_with("KAVX0001-I The drmmediabackup command will now start."));
@@ -297,6 +310,8 @@ fn a_backup_that_is_told_to_stop_or_killed_leaves_pairs_for_the_next_one() {
             assert!(is_thawed(&host.a.at) && is_thawed(&host.b.at), "{signal} {pause}");
         }
         let id = host.back_up();
+        let listed = host.drm("drmfscat").ok().to_owned();
+        assert!(!listed.contains("DIED") && !listed.contains("RUNNING"), "{listed}");
         let place = host.lab.path(&format!("copy{id}"));
         host.drm(&format!("drmmount {id} -mount_pt {}", place.display())).ok();
         host.drm(&format!("drmumount {id}")).ok();

@@ -91,6 +91,7 @@ impl Host {
             evidence: vec![(Step::Commit, 1_234_567)],
             held: Some(98_765),
             locked: false,
+            reading: false,
             mounted: Vec::new(),
         };
         let id = store.begin(&claim, backup).unwrap().id;

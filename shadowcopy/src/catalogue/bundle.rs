@@ -134,7 +134,8 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(Error::Io { path: incoming, error }),
         };
-        let put = each(BufReader::new(file), |carried| self.put(&carried).map_err(Refused::from));
+        let put =
+            each(BufReader::new(file), |carried| self.import(&carried).map_err(Refused::from));
         match put {
             Ok(()) => fs::remove_file(&incoming)
                 .and_then(|()| files::sync_directory(self.path()))

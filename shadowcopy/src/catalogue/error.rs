@@ -49,6 +49,8 @@ pub enum Error {
     },
     /// The catalogue has another backup under that ID.
     Taken(BackupId),
+    /// A lock, a mount or a reader keeps that backup.
+    Kept(BackupId),
     /// All IDs are given.
     Full,
 }
@@ -94,6 +96,11 @@ impl From<Error> for Failure {
                 .object(format!("backup {id}"))
                 .cause("the catalog has another backup under that ID")
                 .action("import into a catalog of its own: set DRM_DB_PATH"),
+            Error::Kept(id) => Self::new(message::BACKUP_STATE)
+                .word(id)
+                .state("locked, mounted or being read")
+                .cause("its S-VOLs must keep what they hold")
+                .action("drmumount it or drmcgctl -unlock it first"),
             Error::Full => failed
                 .cause("all 9,999,999,999 backup IDs are given")
                 .action("begin a new catalog: set DRM_DB_PATH to an empty directory"),
@@ -119,6 +126,7 @@ impl fmt::Display for Error {
             }
             Self::Unwritable { object, cause } => write!(f, "{object}: {cause}"),
             Self::Taken(id) => write!(f, "there is another backup {id}"),
+            Self::Kept(id) => write!(f, "backup {id} is kept"),
             Self::Full => f.write_str("all backup IDs are given"),
         }
     }

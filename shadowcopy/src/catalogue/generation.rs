@@ -76,7 +76,7 @@ pub fn choose(
                 backup.generation == generation && backup.volumes.iter().any(mine)
             })
         };
-        let keeps = |backup: &&Backup| backup.locked || !backup.mounted.is_empty();
+        let keeps = |backup: &&Backup| backup.is_kept();
         if let Some(keeper) = in_it().find(keeps) {
             let mounted = !keeper.mounted.is_empty();
             kept.push(Keeper { generation, id: keeper.id, mounted });

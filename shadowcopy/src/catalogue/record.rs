@@ -101,8 +101,12 @@ pub struct Backup {
     pub evidence: Vec<(Step, u64)>,
     /// Microseconds for which the file systems were frozen.
     pub held: Option<u64>,
-    /// Whether `drmcgctl` or a mount keeps it from being overwritten.
+    /// Whether `drmcgctl` keeps it from being overwritten.
     pub locked: bool,
+    /// Whether a command reads its S-VOLs, which keeps it too; `drmcgctl -unlock` where that one
+    /// died.
+    #[serde(default)]
+    pub reading: bool,
     /// Where its S-VOLs are mounted.
     pub mounted: Vec<PathBuf>,
 }
@@ -112,6 +116,12 @@ impl Backup {
     #[must_use]
     pub const fn is_there(&self) -> bool {
         matches!(self.state, State::Consistent | State::CrashConsistent(_))
+    }
+
+    /// Whether a lock, a mount or a reader keeps it from being overwritten.
+    #[must_use]
+    pub const fn is_kept(&self) -> bool {
+        self.locked || self.reading || !self.mounted.is_empty()
     }
 
     /// Whether it lies, in part at least, where the other one does: they share an S-VOL, or a
@@ -256,6 +266,7 @@ pub(crate) mod fake {
             evidence: vec![(Step::Commit, 1_500_000)],
             held: Some(120_000),
             locked: false,
+            reading: false,
             mounted: Vec::new(),
         }
     }

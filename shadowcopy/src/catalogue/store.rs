@@ -139,14 +139,21 @@ impl Store {
     /// called before the first pair is touched. Gives those that are gone by it.
     ///
     /// # Errors
-    /// As [`Self::update`].
+    /// [`Error::Kept`] for one that is locked, mounted or read; as [`Self::update`] otherwise.
     pub fn overwrite(&self, by: &Backup) -> Result<Vec<BackupId>, Error> {
         let _lock = self.lock()?;
         let mut gone = Vec::new();
         for id in self.ids()? {
-            let Ok(mut record) = self.load(id) else { continue };
+            let mut record = match self.load(id) {
+                Err(Error::Unknown(_)) => continue,
+                loaded => loaded?,
+            };
             let old = &record.backup;
             if id != by.id && old.is_there() && old.shares_volumes_with(by) {
+                // Somebody may have locked it since the generation was chosen.
+                if old.is_kept() {
+                    return Err(Error::Kept(id));
+                }
                 record.backup.state = State::Overwritten;
                 self.save(&record)?;
                 gone.push(id);
@@ -237,7 +244,18 @@ impl Store {
         if self.peek(id)?.is_some_and(|here| here.set != carried.backup.set) {
             return Err(Error::Taken(id));
         }
-        self.put(carried)
+        self.put(carried, carried.backup.state.clone())
+    }
+
+    /// Takes over a backup of another catalogue. What this one knows of the same backup is newer:
+    /// one that has been overwritten here does not come back.
+    pub(super) fn import(&self, carried: &Carried) -> Result<(), Error> {
+        let here = self.peek(carried.backup.id)?;
+        let state = match here {
+            Some(here) if !here.is_there() => here.state,
+            _ => carried.backup.state.clone(),
+        };
+        self.put(carried, state)
     }
 
     /// Who works with the pairs, if anybody does.
@@ -255,9 +273,10 @@ impl Store {
     }
 
     /// Puts a backup from elsewhere in its place. What is its own here, locks and mounts, stays.
-    pub(super) fn put(&self, carried: &Carried) -> Result<(), Error> {
+    fn put(&self, carried: &Carried, state: State) -> Result<(), Error> {
         let id = carried.backup.id;
-        let mut record = Record { backup: carried.backup.clone(), artifacts: BTreeMap::new() };
+        let backup = Backup { state, reading: false, ..carried.backup.clone() };
+        let mut record = Record { backup, artifacts: BTreeMap::new() };
         let here = match self.load(id) {
             Ok(here) => Some(here.backup),
             Err(Error::Unknown(_) | Error::Damaged { .. }) => None,

@@ -234,6 +234,35 @@ fn a_backup_overwrites_those_that_lie_where_it_goes() {
 }
 
 #[test]
+fn what_is_kept_is_not_overwritten_and_a_record_that_cannot_be_read_stops_it() {
+    let Place { store, .. } = &place();
+    let one = add(store);
+    let next = backup(9);
+    for keep in [
+        |backup: &mut Backup| backup.locked = true,
+        |backup: &mut Backup| backup.reading = true,
+        |backup: &mut Backup| backup.mounted = vec!["/mnt".into()],
+    ] {
+        store.update(one, keep).unwrap();
+        assert!(matches!(store.overwrite(&next), Err(Error::Kept(kept)) if kept == one));
+        assert_eq!(store.get(one).unwrap().backup.state, State::Consistent);
+        store.update(one, |kept| *kept = Backup { id: one, ..backup(1) }).unwrap();
+    }
+    fs::write(record(store, one), "{").unwrap();
+    assert!(matches!(store.overwrite(&next), Err(Error::Damaged { .. })));
+}
+
+#[test]
+fn an_import_does_not_bring_back_what_was_overwritten_here() {
+    let Place { store, .. } = &place();
+    let one = add(store);
+    let file = exported(store, &[one]);
+    store.update(one, |backup| backup.state = State::Overwritten).unwrap();
+    bundle::import(store, file.as_slice()).unwrap();
+    assert_eq!(store.get(one).unwrap().backup.state, State::Overwritten);
+}
+
+#[test]
 fn an_export_is_imported_elsewhere_with_its_artifacts() {
     let (here, there) = (place(), place());
     let (one, two) = (add(&here.store), add(&here.store));

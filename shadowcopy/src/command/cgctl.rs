@@ -53,6 +53,7 @@ fn run(console: &mut Console<'_>, typed: &Typed) -> Outcome {
     })?;
     let backup = store.update(id(command, word)?, |backup| {
         backup.locked = false;
+        backup.reading = false;
         backup.mounted.retain(|point| mounts.at(point).is_some());
     })?;
     if let Some(point) = backup.mounted.first() {

@@ -107,11 +107,12 @@ fn read(
     let mut progress = Progress::new(console, total(&contents));
     let mut done = 0;
     while let Some(piece) = unpacker.next_piece().map_err(bad(archive))? {
-        done += match &piece {
+        let length = match &piece {
             Piece::Data { bytes, .. } => bytes.len() as u64,
             Piece::Zeros { length, .. } => *length,
             Piece::Artifact(..) | Piece::Volume(_) => 0,
         };
+        done = u64::saturating_add(done, length);
         take(piece)?;
         progress.at(console, done);
     }
@@ -200,7 +201,7 @@ fn restore(console: &mut Console<'_>, typed: &Typed, archive: &str) -> Outcome {
             if let (Err(error), Some(target)) = (written, target) {
                 return Err(torn(&target.path, &error).into());
             }
-            done += length;
+            done = u64::saturating_add(done, length);
             progress.at(console, done);
         }
         targets.iter().try_for_each(|target| {
@@ -232,8 +233,7 @@ fn allowed(store: &Store, backup: &Backup) -> Outcome<bool> {
             return Err(Error::Taken(here.id).into());
         }
         known |= here.id == backup.id;
-        let keeps = here.locked || !here.mounted.is_empty();
-        if keeps && here.shares_volumes_with(backup) {
+        if here.is_kept() && here.shares_volumes_with(backup) {
             return Err(Failure::new(message::BACKUP_STATE)
                 .word(here.id)
                 .state(view::kept_by(here))

@@ -174,6 +174,12 @@ impl<'a> View<'a> {
 /// KAVX0200-E where the catalogue cannot be read at all.
 pub fn catalogue(console: &mut Console<'_>) -> Outcome<Vec<Kept>> {
     let Listing { backups, troubles } = console.catalogue().list()?;
+    tell(console, troubles);
+    Ok(backups)
+}
+
+/// Says what could not be read of the catalogue, on standard error.
+pub fn tell(console: &mut Console<'_>, troubles: Vec<Error>) {
     for trouble in troubles {
         let lines = match trouble {
             Error::Damaged { path, cause } => Failure::new(message::DAMAGED)
@@ -185,5 +191,4 @@ pub fn catalogue(console: &mut Console<'_>) -> Outcome<Vec<Kept>> {
         // Nobody can be told that standard error is closed.
         let _ = writeln!(console.errors, "{lines}");
     }
-    Ok(backups)
 }

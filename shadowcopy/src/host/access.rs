@@ -5,6 +5,7 @@ use std::{
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use model::VolumeId;
@@ -18,6 +19,11 @@ use crate::{
     message,
     volume::discover::Here,
 };
+
+/// How long an attachment may take that somebody else has begun.
+const BEGUN: Duration = Duration::from_secs(5);
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Brings an LDEV to this host, unless it is there; its block device.
 ///
@@ -34,10 +40,14 @@ pub fn bring(home: &Home, volume: VolumeId) -> Checked<PathBuf> {
             .cause(cause)
             .action("see that $HORCMROOT/etc/horcm.hba names the portal, and that the array offers the LUN to this host (docs/attach.md)")
     };
-    let file = match users::attached(&here, volume).into_iter().find(|file| is_alive(file)) {
+    let file = match attached(&here, volume) {
         Some(file) => file,
-        None => attach(home, volume).map_err(refused)?,
+        None => match attach(home, volume) {
+            Ok(file) => file,
+            Err(cause) => begun_before(volume)?.ok_or_else(|| refused(cause))?,
+        },
     };
+    let here = Here::now()?;
     let over = |name: &String| here.blocks.file(name).as_deref() == Some(&*file);
     if let Some(name) = users::devices(&here, volume).into_iter().find(over) {
         return Ok(Path::new("/dev").join(name));
@@ -47,6 +57,24 @@ pub fn bring(home: &Home, volume: VolumeId) -> Checked<PathBuf> {
         &[OsStr::new("--find"), "--show".as_ref(), "--partscan".as_ref(), file.as_os_str()],
     );
     Ok(PathBuf::from(made.map_err(refused)?))
+}
+
+/// The file of a LUN that is attached, with its process alive.
+fn attached<D: Fn(&str) -> HostDisk>(here: &Here<D>, volume: VolumeId) -> Option<PathBuf> {
+    users::attached(here, volume).into_iter().find(|file| is_alive(file))
+}
+
+/// The file that a command which died since has begun to attach: its `horcm attach` goes on without
+/// it, and is in the way of ours.
+fn begun_before(volume: VolumeId) -> Checked<Option<PathBuf>> {
+    let began = Instant::now();
+    while began.elapsed() < BEGUN {
+        if let Some(file) = attached(&Here::now()?, volume) {
+            return Ok(Some(file));
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(None)
 }
 
 /// Undoes [`bring`], as far as it was done; what others brought stays. Nothing is mounted of it any

@@ -100,6 +100,7 @@ fn begin(
         evidence: Vec::new(),
         held: None,
         locked: false,
+        reading: false,
         mounted: Vec::new(),
     };
     Ok(store.begin(claim, new)?)

@@ -69,9 +69,9 @@ impl Work {
             let failure = failure.state(state).cause("its S-VOLs must keep what they hold");
             Err(failure.action(action).into())
         };
-        match (backup.mounted.is_empty(), backup.locked) {
+        match (backup.mounted.is_empty(), backup.is_kept()) {
             (false, _) => refused("mounted", "drmumount it first"),
-            (true, true) => refused("locked", "drmcgctl -unlock it first"),
+            (true, true) => refused("locked, or being read", "drmcgctl -unlock it first"),
             (true, false) => Ok(()),
         }
     }

@@ -20,8 +20,7 @@ use crate::{
     volume::discover::Here,
 };
 
-/// Mounts all file systems of a backup; doing it twice is fine. Its generation is locked from now
-/// on. Without `place` they are below `$HORCMROOT/drm/mnt`; one alone is at `place`, several are
+/// Mounts all file systems of a backup; doing it twice is fine. Its generation is kept from now on. Without `place` they are below `$HORCMROOT/drm/mnt`; one alone is at `place`, several are
 /// below it as they are below `/`.
 ///
 /// # Errors
@@ -45,7 +44,6 @@ pub fn mount(
         }
     }
     store.update(backup.id, |backup| {
-        backup.locked = true;
         backup.mounted = plan.iter().map(|(_, place)| place.clone()).collect();
     })?;
     let done = all(console, provider, backup, &plan);
@@ -84,11 +82,30 @@ fn all(
                 continue;
             }
         }
+        free(&here, place)?;
         let found = devices.iter().find(|(copy, _)| *copy == volume.secondary);
         let Some((_, disk)) = found else { continue };
         one(volume, disk, place)?;
     }
     Ok(())
+}
+
+/// Refuses a place that something would disappear behind: what is mounted there, or files.
+fn free<D: Fn(&str) -> scsi::disks::HostDisk>(here: &Here<D>, place: &Path) -> Checked {
+    let refused = |cause: &str| {
+        Failure::new(message::MOUNT_FAILED)
+            .object(place.display().to_string())
+            .cause(cause)
+            .action("name an empty directory, or one that is not there yet, with -mount_pt")
+    };
+    if here.mounts.at(place).is_some() {
+        return Err(refused("another file system is mounted there").into());
+    }
+    match fs::read_dir(place).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => Err(refused("there are files in it, which nobody would see any more").into()),
+        // Not there yet; whatever else is wrong, the mount says.
+        Ok(false) | Err(_) => Ok(()),
+    }
 }
 
 fn one(volume: &Volume, disk: &Path, place: &Path) -> Checked {
@@ -114,8 +131,8 @@ fn one(volume: &Volume, disk: &Path, place: &Path) -> Checked {
     programs::system("mount", &words).map(drop).map_err(|cause| refused(cause).into())
 }
 
-/// Unmounts what [`mount`] has mounted, takes the S-VOLs away from this host, and unlocks the
-/// generation; doing it twice is fine.
+/// Unmounts what [`mount`] has mounted, takes the S-VOLs away from this host, and keeps the
+/// generation no longer, unless it is locked; doing it twice is fine.
 ///
 /// # Errors
 /// KAVX0112-E where somebody uses a file system, KAVX0110-E, what the provider refuses.
@@ -152,7 +169,6 @@ pub fn unmount(
         ours.for_each(|above| drop(fs::remove_dir(above)));
     }
     store.update(backup.id, |backup| {
-        backup.locked = false;
         backup.mounted.clear();
     })?;
     Ok(())

@@ -12,14 +12,13 @@ use crate::{
     failure::{Outcome, Stop},
 };
 
-/// S-VOLs that are shown and on this host. Their generation is locked meanwhile, so other backups
-/// go on in other generations; a command that dies leaves it locked (`drmcgctl -unlock`).
+/// S-VOLs that are shown and on this host. Their generation is kept meanwhile, so other backups go
+/// on in other generations; a command that dies leaves it so (`drmcgctl -unlock`).
 #[derive(Debug)]
 pub struct Reading {
     id: BackupId,
     /// The block device of each volume, in the order of the backup's.
     pub devices: Vec<PathBuf>,
-    was_locked: bool,
 }
 
 /// Shows the S-VOLs of a backup and brings them to this host.
@@ -30,13 +29,12 @@ pub struct Reading {
 pub fn begin(console: &mut Console<'_>, id: BackupId) -> Outcome<Reading> {
     let work = Work::begin(console, id)?;
     let backup = work.there()?;
-    let was_locked = backup.locked;
     let mut provider = provider::load(console, backup.generation)?;
-    work.store.update(id, |backup| backup.locked = true)?;
+    work.store.update(id, |backup| backup.reading = true)?;
     match copy::bring(console, &mut provider, backup) {
-        Ok(devices) => Ok(Reading { id, devices: in_order(backup, &devices), was_locked }),
+        Ok(devices) => Ok(Reading { id, devices: in_order(backup, &devices) }),
         Err(failed) => {
-            let reading = Reading { id, devices: Vec::new(), was_locked };
+            let reading = Reading { id, devices: Vec::new() };
             if let Err(Stop::Failure(left)) = reading.give_back(console, &work, &mut provider) {
                 console.tell(&left)?;
             }
@@ -46,8 +44,8 @@ pub fn begin(console: &mut Console<'_>, id: BackupId) -> Outcome<Reading> {
 }
 
 impl Reading {
-    /// Hides the S-VOLs again and unlocks the generation, unless somebody else had it before or has
-    /// mounted it since.
+    /// Hides the S-VOLs again, unless they have been mounted since, and keeps the generation no
+    /// longer.
     ///
     /// # Errors
     /// KAVX0110-E where an S-VOL is in use; what the provider and the catalogue say.
@@ -64,13 +62,10 @@ impl Reading {
         provider: &mut ::provider::Provider,
     ) -> Outcome {
         let backup = work.backup();
-        if !backup.mounted.is_empty() {
-            return Ok(());
+        if backup.mounted.is_empty() {
+            copy::take_away(console, provider, backup)?;
         }
-        copy::take_away(console, provider, backup)?;
-        if !self.was_locked {
-            work.store.update(self.id, |backup| backup.locked = false)?;
-        }
+        work.store.update(self.id, |backup| backup.reading = false)?;
         Ok(())
     }
 }

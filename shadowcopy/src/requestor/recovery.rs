@@ -2,8 +2,8 @@
 //! and at boot.
 
 use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
+    path::{Path, PathBuf},
+    time::{Duration, Instant, SystemTime},
 };
 
 use model::MuNumber;
@@ -11,11 +11,12 @@ use protocol::Home;
 
 use super::{provider, writers};
 use crate::{
-    catalogue::Store,
+    catalogue::{State, Store},
     console::Console,
     failure::{Failure, Outcome},
     freeze::{self, Aftermath, Died, journal, journal::Record},
     message,
+    step::Step,
 };
 
 /// How long a file system may take to thaw.
@@ -51,6 +52,7 @@ pub fn recover(console: &mut Console<'_>, store: &Store, died: Option<Died>) -> 
     {
         std::thread::sleep(LOOK);
     }
+    let is_guard = died.is_some();
     let mut after = After { console: &*console };
     let done = freeze::recover(&run, died, THAW, &mut store.clone(), &mut after);
     let recovered = done.map_err(unreadable)?;
@@ -72,6 +74,24 @@ pub fn recover(console: &mut Console<'_>, store: &Store, died: Option<Died>) -> 
                 .into());
         }
         console.say(message::RECOVERED, &[&record.backup])?;
+    }
+    if is_guard { Ok(()) } else { abandoned(store, &run) }
+}
+
+/// Backups that run by the catalogue, and are in no journal: their commands died before anything was
+/// begun that a journal has to tell of.
+fn abandoned(store: &Store, run: &Path) -> Outcome {
+    let guarded = journal::find(run).map(|found| found.held).unwrap_or_default();
+    for kept in store.list()?.backups {
+        let id = kept.backup.id;
+        let is_guarded = guarded.iter().any(|record| record.backup == id);
+        if kept.backup.state == State::Running && !is_guarded {
+            store.update(id, |backup| {
+                let cause = "its command died".to_owned();
+                backup.state = State::Aborted { step: Step::Describe, cause };
+                backup.ended = Some(SystemTime::now());
+            })?;
+        }
     }
     Ok(())
 }

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use model::{MuNumber, VolumeId};
 use provider::{
+    journal::{Journal, Phase},
     raid::{Pair, Raid},
     session::Session,
 };
 
 use super::{copy, provider as loaded, recovery};
 use crate::{
-    catalogue::{Store, generation, record::Volume},
+    catalogue::{Backup, Store, generation, record::Volume},
     configured,
     console::Console,
     failure::{Checked, Failure, Outcome},
@@ -78,6 +79,9 @@ impl Target {
             copy::unused(pair.secondary.volume)?;
             pairs.push(pair);
         }
+        if asked.is_none() {
+            unnamed(console, &backups, &pairs)?;
+        }
         Ok(Self { volumes, pairs, generation })
     }
 
@@ -95,6 +99,32 @@ impl Target {
         };
         self.volumes.iter().zip(&self.pairs).map(record).collect()
     }
+}
+
+/// Refuses S-VOLs that hold a shadow copy which no record of the catalogue names: its record may be
+/// damaged, and nobody knows whether it was locked.
+fn unnamed(console: &Console<'_>, backups: &[Backup], pairs: &[Pair]) -> Outcome {
+    let found = loaded::journal(&console.home)?.records().map_err(|error| {
+        Failure::new(message::PROVIDER)
+            .word("EV_EOPDEV")
+            .object(loaded::journal_path(&console.home).display().to_string())
+            .cause(error.to_string())
+    })?;
+    let created = found.records.iter().filter(|set| set.phase == Phase::Created);
+    for set in created.filter(|set| backups.iter().all(|backup| backup.set != set.set)) {
+        let taken = |pair: &&Pair| {
+            set.pairs.iter().any(|known| known.secondary.volume == pair.secondary.volume)
+        };
+        if let Some(pair) = pairs.iter().find(taken) {
+            return Err(Failure::new(message::GENERATION)
+                .object(pair.to_string())
+                .state(format!("holds shadow copy set {}", set.set))
+                .cause("the catalog has no record of it that can be read")
+                .action("drmdbimport its record from an export, or give it up with -rc local_MU#")
+                .into());
+        }
+    }
+    Ok(())
 }
 
 /// What must not lie on a volume of the set.

@@ -11,6 +11,7 @@ use provider::{
 use super::provider as loaded;
 use crate::{
     catalogue::{Backup, State, Store, record::Volume},
+    command::view,
     console::Console,
     failure::Outcome,
     message,
@@ -34,7 +35,9 @@ pub fn settle(console: &mut Console<'_>, store: &Store) -> Outcome {
         console.say(message::SET_DAMAGED, &[name])?;
     }
     let mut raid = Session::new(console.home.clone(), &settings);
-    for kept in store.list()?.backups {
+    let listing = store.list()?;
+    view::tell(console, listing.troubles);
+    for kept in listing.backups {
         let backup = kept.backup;
         if backup.is_there() && !is_held(&backup, &found.records, &mut raid) {
             store.update(backup.id, |backup| backup.state = State::Overwritten)?;
@@ -49,10 +52,14 @@ fn is_held(backup: &Backup, sets: &[Record], raid: &mut dyn Raid) -> bool {
     let set = sets.iter().find(|set| set.set == backup.set && set.phase == Phase::Created);
     backup.volumes.iter().all(|volume| {
         let pair = pair(volume, backup.generation);
-        // A set that is not known here was made elsewhere: then the state is all there is.
-        let known = set.is_none_or(|set| {
-            set.pairs.iter().any(|known| known.secondary.volume == volume.secondary)
-        });
+        let has =
+            |set: &Record| set.pairs.iter().any(|known| known.secondary.volume == volume.secondary);
+        // A set that is not known here was made elsewhere: then the state is all there is, unless
+        // one that was made here has the S-VOL.
+        let known = match set {
+            Some(set) => has(set),
+            None => !sets.iter().any(|set| set.phase == Phase::Created && has(set)),
+        };
         known && raid.standing(&pair).map_or(true, |standing| standing.usable(&pair) == Use::Split)
     })
 }
