@@ -21,7 +21,7 @@ use crate::{
 pub static SPEC: Spec = Spec {
     name: "drmmount",
     also: &[],
-    about: "Mounts the S-VOLs of a backup for reading, and locks its generation",
+    about: "Mounts the S-VOLs of a backup for reading, and keeps its generation",
     common: &[HELP],
     options: &[Opt::words(
         "mount_pt",

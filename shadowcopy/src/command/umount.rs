@@ -19,7 +19,7 @@ use crate::{
 pub static SPEC: Spec = Spec {
     name: "drmumount",
     also: &[],
-    about: "Unmounts the S-VOLs of a backup, hides them and unlocks its generation",
+    about: "Unmounts the S-VOLs of a backup, hides them and keeps its generation no longer",
     common: &[HELP],
     options: &[],
     operands: Some(Operands { shown: "backupID", doc: "The backup, as drmfscat lists it" }),

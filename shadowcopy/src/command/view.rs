@@ -47,10 +47,14 @@ pub const fn mode(backup: &Backup) -> &'static str {
     }
 }
 
-/// `locked`, `mounted`, both, or nothing.
+/// `locked`, `mounted`, `read`, several of them, or nothing.
 #[must_use]
 pub fn kept_by(backup: &Backup) -> String {
-    let words = [(backup.locked, "locked"), (!backup.mounted.is_empty(), "mounted")];
+    let words = [
+        (backup.locked, "locked"),
+        (!backup.mounted.is_empty(), "mounted"),
+        (backup.reading, "read"),
+    ];
     let words: Vec<_> = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
     words.join(",")
 }
