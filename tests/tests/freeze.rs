@@ -510,21 +510,29 @@ fn coordinators_stopped_at_60_moments_leave_nothing_frozen() {
     });
 }
 
+/// Harms the guard of a coordinator after a time, which ends with its file systems thawed.
+fn ends_without_its_guard(bench: &Bench, mut running: Running, signal: Signal, after: Duration) {
+    let guard = running.guard();
+    // The moment is the thing under test: any moment will do.
+    thread::sleep(after);
+    if let Some(guard) = &guard {
+        guard.harm(signal);
+    }
+    running.end(Duration::from_secs(10));
+    bench.writable(Instant::now(), GRACE);
+    if let Some(guard) = &guard {
+        // The coordinator may have taken its leave before.
+        guard.harm(Signal::CONT);
+        guard.ended(GRACE);
+    }
+}
+
 #[test]
 fn guards_killed_or_stopped_at_120_moments_leave_nothing_frozen() {
     lanes(120, |bench, number| {
-        let mut running = at_a_moment(bench, number, &["--file-systems", "400ms"]);
-        let guard = running.guard();
-        if let Some(guard) = &guard {
-            guard.harm(if number % 3 == 0 { Signal::STOP } else { Signal::KILL });
-        }
-        running.end(Duration::from_secs(10));
-        bench.writable(Instant::now(), GRACE);
-        if let Some(guard) = &guard {
-            // The coordinator may have taken its leave before.
-            guard.harm(Signal::CONT);
-            guard.ended(GRACE);
-        }
+        let running = at_a_moment(bench, number, &["--file-systems", "400ms"]);
+        let signal = if number % 3 == 0 { Signal::STOP } else { Signal::KILL };
+        ends_without_its_guard(bench, running, signal, Duration::ZERO);
         bench.recovered();
         bench.settled();
     });
@@ -537,18 +545,8 @@ fn file_systems_that_freeze_too_slowly_thaw_without_a_guard_as_well() {
         let mut running = bench.backup(&["--file-systems", "10ms"]);
         let step = Step::FreezeFileSystems.name();
         assert!(running.until(&format!("{step} begins")), "{:?}", bench.told());
-        let guard = running.guard();
-        thread::sleep(Duration::from_micros(500) * number);
-        if let Some(guard) = &guard {
-            guard.harm(if number % 2 == 0 { Signal::STOP } else { Signal::KILL });
-        }
-        running.end(Duration::from_secs(10));
-        bench.writable(Instant::now(), GRACE);
-        if let Some(guard) = &guard {
-            // The coordinator may have taken its leave before.
-            guard.harm(Signal::CONT);
-            guard.ended(GRACE);
-        }
+        let signal = if number % 2 == 0 { Signal::STOP } else { Signal::KILL };
+        ends_without_its_guard(bench, running, signal, Duration::from_micros(500) * number);
         // A guard that was stopped has given way to another one.
         bench.recovered();
         bench.settled();
