@@ -27,6 +27,7 @@ use super::{
     login::Established,
     manage::Waiter,
     negotiate::TextState,
+    pace::Pace,
     pdu::{AsyncMessage, BHS, Bhs, NO_TAG, NopIn, NopOut, Reason, Reject, Request, stamp},
     portal::Limits,
     room::{Room, Shared},
@@ -178,6 +179,7 @@ impl<'a, D: Directory> Connection<'a, D> {
         tokio::pin!(timer, life);
         let discovery = self.bound.is_none();
         let (mut heard, mut pinged, mut leaving) = (false, false, false);
+        let mut pace = Pace::new();
         loop {
             let freed = self.shared.freed();
             tokio::pin!(freed);
@@ -208,14 +210,20 @@ impl<'a, D: Directory> Connection<'a, D> {
                     }
                     self.admit();
                 }
-                Some(done) = self.running.next(), if !self.running.is_empty() => self.done(done),
+                Some(done) = self.running.next(), if !self.running.is_empty() => {
+                    pace.beat();
+                    self.done(done);
+                }
                 message = control.recv() => match message {
                     None | Some(End::Reinstated) => break,
                     Some(End::Drop) => self.drop_soon(),
                 },
                 read = decoder.fill(&mut reader), if !crowded && !self.ending => match read {
                     Ok(0) | Err(_) => break,
-                    Ok(_) => heard = true,
+                    Ok(_) => {
+                        pace.beat();
+                        heard = true;
+                    }
                 },
                 () = &mut freed, if self.starved => {}
                 () = &mut life, if discovery && !self.ending => self.drop_soon(),
@@ -238,6 +246,7 @@ impl<'a, D: Directory> Connection<'a, D> {
                     };
                     timer.as_mut().reset(Instant::now() + next);
                 }
+                () = pace.stay_awake(), if pace.is_quick() => {}
             }
         }
         drop((reader, writer));

@@ -9,6 +9,7 @@
 //! * `window`, `transfer`, `answer`: command numbers, data on its way in, data on its way out.
 //! * `connection` with `intake`, `tasks`, `manage` and `negotiate`: a session in its full feature
 //!   phase.
+//! * `pace`: when a connection stays awake for what comes next.
 //! * `room`: what memory sessions may hold, each and together.
 //! * [`directory`]: what a portal asks of whatever it offers.
 //! * `sessions`, [`portal`], [`runtimes`]: which sessions there are, the sockets they come from, and
@@ -26,6 +27,7 @@ pub mod login;
 mod manage;
 pub mod name;
 mod negotiate;
+mod pace;
 pub mod pdu;
 pub mod portal;
 mod room;
