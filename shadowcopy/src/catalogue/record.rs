@@ -97,7 +97,7 @@ pub struct Backup {
     pub volumes: Vec<Volume>,
     /// Its writers, in the order they froze.
     pub writers: Vec<Participant>,
-    /// When each step ended, in microseconds since `began`.
+    /// When each step ended, in microseconds since the first began, which was after `began`.
     pub evidence: Vec<(Step, u64)>,
     /// Microseconds for which the file systems were frozen.
     pub held: Option<u64>,

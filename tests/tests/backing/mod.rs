@@ -60,14 +60,14 @@ impl Bench {
     #[track_caller]
     pub fn backup(&self, writer: &str) -> Evidence {
         let id = backup_id(self.host.drm(&format!("drmdbbackup {writer}")).ok());
-        let thaw = Instant::now();
         let store = self.catalogue();
         let id = id.parse().unwrap();
         let backup = store.get(id).unwrap().backup;
         assert_eq!(backup.state, State::Consistent);
         let artifacts = store.artifacts(id).unwrap().into_iter().map(|(_, file)| file).collect();
         let held = Duration::from_micros(backup.held.unwrap());
-        Evidence { froze: ended(&backup, Step::PreCommit), thaw, held, artifacts, backup }
+        let (froze, thaw) = (froze_after(&backup), thawed_by(&backup));
+        Evidence { froze, thaw, held, artifacts, backup }
     }
 
     fn catalogue(&self) -> Store {
@@ -90,18 +90,31 @@ impl Bench {
     }
 }
 
-/// When a step had ended, by the catalogue: never later than it did.
-fn ended(backup: &Backup, step: Step) -> Instant {
-    let after = backup.evidence.iter().find(|(which, _)| *which == step).unwrap().1;
-    let ended = backup.began + Duration::from_micros(after);
-    Instant::now() - SystemTime::now().duration_since(ended).unwrap()
+/// When a step ended, counted from when the first began.
+fn ended(backup: &Backup, step: Step) -> Duration {
+    Duration::from_micros(backup.evidence.iter().find(|(which, _)| *which == step).unwrap().1)
+}
+
+/// A moment before the file systems froze. The record began before the first step did.
+fn froze_after(backup: &Backup) -> Instant {
+    let at = backup.began + ended(backup, Step::PreCommit);
+    let now = Instant::now();
+    now - SystemTime::now().duration_since(at).unwrap()
+}
+
+/// A moment after the file systems had thawed. The record ended after the last step before it.
+fn thawed_by(backup: &Backup) -> Instant {
+    let since = ended(backup, Step::FinalCommit) - ended(backup, Step::ThawFileSystems);
+    let at = backup.ended.unwrap() - since + Duration::from_micros(1);
+    let ago = SystemTime::now().duration_since(at).unwrap();
+    Instant::now() - ago
 }
 
 /// What a backup leaves.
 pub struct Evidence {
     /// Before the file systems froze.
     pub froze: Instant,
-    /// After everything had thawed.
+    /// After the file systems had thawed.
     pub thaw: Instant,
     /// How long the file systems were frozen.
     pub held: Duration,
