@@ -1,5 +1,6 @@
 //! The commands of the catalogue and of archives, through the real binary. No array runs: what
-//! they work on is a catalogue, and files in place of S-VOLs.
+//! they work on is a catalogue, and files in place of S-VOLs. One needs root, for a small file
+//! system of its own.
 
 use std::{
     fs,
@@ -281,6 +282,106 @@ fn an_export_goes_to_another_host_and_a_damaged_one_changes_nothing() {
     is_told(&third.drm(&format!("dbimport {}", file.display())), "KAVX0200-E");
 }
 
+/// A tmpfs over a folder, unmounted at the end.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(folder: PathBuf, size: &str) -> Self {
+        fs::create_dir_all(&folder).unwrap();
+        let size = format!("size={size}");
+        let mut mount = Command::new("mount");
+        let status = mount.args(["-t", "tmpfs", "-o", &size, "db"]).arg(&folder).status().unwrap();
+        assert!(status.success(), "mount; it needs root");
+        Self(folder)
+    }
+
+    /// Bytes that are free.
+    fn free(&self) -> u64 {
+        let stat = rustix::fs::statvfs(&self.0).unwrap();
+        stat.f_bfree * stat.f_frsize
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// The catalogue can be read and written, and nothing of an import lies in it.
+#[track_caller]
+fn is_in_order(host: &Host, backups: usize) {
+    host.drm("cgctl -lock 1").ok();
+    host.drm("cgctl -unlock 1").ok();
+    let listed = host.drm("fscat -json");
+    let json: serde_json::Value = serde_json::from_str(listed.ok()).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), backups, "{listed}");
+    for name in ["incoming", "incoming.unfinished"] {
+        assert!(!host.path("drm/db").join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn an_import_that_finds_no_room_leaves_the_catalogue_as_it_was() {
+    let mut here = Host::new();
+    here.back_up();
+    let second = here.back_up();
+    for (kib, fits) in [(600, true), (1500, false)] {
+        let large = Artifact { name: "large".to_owned(), bytes: pattern(kib << 10, 5) };
+        here.store().put_artifact(second, "app", &large).unwrap();
+        let file = here.path(&format!("export{kib}"));
+        here.drm(&format!("dbexport {} 2", file.display())).ok();
+        let mut there = Host::new();
+        let disk = SmallDisk::mount(there.path("drm/db"), "1m");
+        there.back_up();
+        let before = disk.free();
+        let import = there.drm(&format!("dbimport {}", file.display()));
+        if fits {
+            // It takes the room of what it brings, once.
+            assert!(import.ok().contains("KAVX0213-I 1 backups were imported."), "{import}");
+            is_in_order(&there, 2);
+        } else {
+            is_told(&import, "No space left on device");
+            is_in_order(&there, 1);
+            assert_eq!(disk.free(), before, "something was left");
+        }
+    }
+}
+
+#[test]
+fn an_import_that_is_not_let_write_or_is_killed_at_it_is_in_nobodys_way() {
+    let (mut here, mut there) = (Host::new(), Host::new());
+    here.back_up();
+    let second = here.back_up();
+    let large = Artifact { name: "large".to_owned(), bytes: pattern(300 << 10, 5) };
+    here.store().put_artifact(second, "app", &large).unwrap();
+    let file = here.path("export");
+    here.drm(&format!("dbexport {} 2", file.display())).ok();
+    there.back_up();
+    // The limit's signal kills, unless it is ignored: then the write fails.
+    for (trap, killed) in [("", true), ("trap '' XFSZ; ", false)] {
+        let mut limited = Command::new("sh");
+        let script = format!("{trap}ulimit -f 100; exec \"$@\"");
+        let drm = there.command(&format!("dbimport {}", file.display()));
+        limited.args(["-c", &script, "sh"]).arg(drm.get_program()).args(drm.get_args());
+        limited
+            .current_dir(there.path(""))
+            .env("HORCMROOT", there.path(""))
+            .env_remove("DRM_DB_PATH");
+        let import = run(limited, "drm dbimport".to_owned(), b"", Duration::from_secs(60));
+        if killed {
+            assert_eq!(import.code, None, "{import}");
+            let left = there.path("drm/db/incoming.unfinished");
+            assert!(left.exists(), "it was not killed in the middle");
+        } else {
+            is_told(&import, "File too large");
+        }
+        is_in_order(&there, 1);
+    }
+    there.drm(&format!("dbimport {}", file.display())).ok();
+    is_in_order(&there, 2);
+}
+
 #[test]
 fn a_damaged_record_is_told_beside_the_listing_of_the_rest() {
     let mut host = Host::new();
@@ -314,6 +415,7 @@ fn volumes_come_back_from_an_archive_as_they_were() {
     assert_is_sparse_volume(&host.path("new"));
     host.drm("mediarestore -artifacts labels tape").ok();
     assert_eq!(fs::read(host.path("labels/postgresql%2fmain/backup_label")).unwrap(), LABEL);
+    is_told(&host.drm("mediarestore -artifacts labels tape"), "KAVX0214-E");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! | kind | payload | how often |
 //! |---|---|---|
 //! | 1 | [`Contents`] as JSON | once, first |
-//! | 2 | a file of a writer, [`encode_artifact`] | behind it, any number |
+//! | 2 | a file of a writer, [`artifact::encode`] | behind it, any number |
 //! | 3 | number of a volume, u32 | once for each, in their order; its data follow |
 //! | 4 | offset u64, bytes | data as they are |
 //! | 5 | offset u64, length u32, zstd frame | data, compressed |
@@ -18,10 +18,7 @@ use zstd::bulk::{Compressor, Decompressor};
 
 use super::frame::{Damage, Format, Reader, Writer};
 use crate::{
-    catalogue::{
-        Backup,
-        bundle::{decode_artifact, encode_artifact},
-    },
+    catalogue::{Backup, artifact},
     writer::Artifact,
 };
 
@@ -62,7 +59,7 @@ impl<W: Write> Packer<W> {
         let mut frames = Writer::new(into, Format::Archive)?;
         frames.frame(CONTENTS, &[&serde_json::to_vec(contents)?])?;
         for (writer, file) in artifacts {
-            let (names, bytes) = encode_artifact(writer, file);
+            let (names, bytes) = artifact::encode(writer, file);
             frames.frame(ARTIFACT, &[&names, bytes])?;
         }
         let compressed = vec![0; zstd::zstd_safe::compress_bound(CHUNK)];
@@ -228,9 +225,7 @@ impl<R: Read> Unpacker<R> {
         };
         match (kind, self.at) {
             (ARTIFACT, None) => {
-                let artifact = decode_artifact(payload);
-                let (writer, file) =
-                    artifact.ok_or_else(|| wrong("this is no file of a writer"))?;
+                let (writer, file) = artifact::decode(payload).map_err(wrong)?;
                 Ok(Frame::Artifact(writer, file))
             }
             (VOLUME, _) => {

@@ -5,31 +5,24 @@
 //! | kind | payload |
 //! |---|---|
 //! | 1 | a backup: its record as JSON |
-//! | 2 | a file of one of its writers, see [`encode_artifact`]; behind its backup |
+//! | 2 | a file of one of its writers, see [`artifact::encode`]; behind its backup |
 
 use std::{
-    fs::{self, File},
-    io::{self, BufReader, Read, Write},
-    path::Path,
+    collections::BTreeSet,
+    io::{self, Read, Write},
 };
 
 use super::{
-    BackupId,
+    BackupId, artifact,
     error::Error,
-    files,
+    incoming::Incoming,
     record::Backup,
-    store::{Carried, Store, check_name},
+    store::{Carried, Store},
 };
-use crate::{
-    archive::frame::{Damage, Format, Reader, Writer},
-    writer::Artifact,
-};
+use crate::archive::frame::{Damage, Format, Reader, Writer};
 
 const BACKUP: u8 = 1;
 const ARTIFACT: u8 = 2;
-
-/// The most bytes of an artifact.
-pub const MOST_ARTIFACT: usize = 16 << 20;
 
 /// Why an import did not take place. Nothing was changed.
 #[derive(Debug)]
@@ -68,7 +61,7 @@ pub fn export<W: Write>(store: &Store, ids: &[BackupId], into: W) -> Result<W, E
             };
             writer.frame(BACKUP, &[&serde_json::to_vec(&carried.backup)?])?;
             for (name, file) in &carried.artifacts {
-                let (names, bytes) = encode_artifact(name, file);
+                let (names, bytes) = artifact::encode(name, file);
                 writer.frame(ARTIFACT, &[&names, bytes])?;
             }
         }
@@ -82,71 +75,20 @@ pub fn export<W: Write>(store: &Store, ids: &[BackupId], into: W) -> Result<W, E
 ///
 /// # Errors
 /// See [`Refused`]; [`Error::Taken`] where another backup has one of the IDs.
-pub fn import(store: &Store, mut from: impl Read) -> Result<Vec<BackupId>, Refused> {
-    let _lock = store.lock()?;
-    let incoming = store.incoming();
-    let beside = incoming.with_extension("unfinished");
-    let copied = File::create(&beside).and_then(|mut file| {
-        io::copy(&mut from, &mut file)?;
-        file.sync_all()
-    });
-    let checked = copied
-        .map_err(Error::io(&beside))
-        .map_err(Refused::from)
-        .and_then(|()| check(store, &beside));
-    let ids = match checked {
-        Ok(ids) => ids,
-        Err(refused) => {
-            let _ = fs::remove_file(&beside);
-            return Err(refused);
-        }
-    };
-    // From here on the import takes place, whoever dies: it is finished by the next command.
-    fs::rename(&beside, &incoming)
-        .and_then(|()| files::sync_directory(store.path()))
-        .map_err(Error::io(incoming))?;
-    store.finish_import()?;
-    Ok(ids)
-}
-
-/// What an import would bring; nothing of it may stand in the way of what is there.
-fn check(store: &Store, path: &Path) -> Result<Vec<BackupId>, Refused> {
-    let file = File::open(path).map_err(Error::io(path))?;
-    let mut ids = Vec::new();
-    each(BufReader::new(file), |carried| {
+pub fn import(store: &Store, from: impl Read) -> Result<Vec<BackupId>, Refused> {
+    let incoming = Incoming::begin(store)?;
+    let mut ids = BTreeSet::new();
+    each(from, |carried| {
         let new = &carried.backup;
         let other = store.peek(new.id)?.is_some_and(|here| here.set != new.set);
-        if other || ids.contains(&new.id) {
+        if other || !ids.insert(new.id) {
             return Err(Error::Taken(new.id).into());
         }
-        ids.push(new.id);
+        incoming.add(&store.imported(&carried)?, &carried.artifacts)?;
         Ok::<(), Refused>(())
     })?;
-    Ok(ids)
-}
-
-impl Store {
-    /// Puts what an import brought in its place. The lock is held.
-    pub(super) fn finish_import(&self) -> Result<(), Error> {
-        let incoming = self.incoming();
-        let file = match File::open(&incoming) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(Error::Io { path: incoming, error }),
-        };
-        let put =
-            each(BufReader::new(file), |carried| self.import(&carried).map_err(Refused::from));
-        match put {
-            Ok(()) => fs::remove_file(&incoming)
-                .and_then(|()| files::sync_directory(self.path()))
-                .map_err(Error::io(incoming)),
-            // It was whole when it was put there: the disk damaged it. It must not block the rest.
-            Err(Refused::Damaged(_)) => files::set_aside(&incoming, &self.path().join("damaged"))
-                .map(drop)
-                .map_err(Error::io(incoming)),
-            Err(Refused::Catalogue(error)) => Err(error),
-        }
-    }
+    incoming.take_in()?;
+    Ok(ids.into_iter().collect())
 }
 
 /// Reads an export, backup by backup.
@@ -168,51 +110,10 @@ fn each<E: From<Damage>>(
                 before.map_or(Ok(()), &mut take)?;
             }
             (ARTIFACT, Some(carried)) => {
-                let artifact =
-                    decode_artifact(payload).ok_or_else(|| wrong("this is no file of a writer"))?;
-                carried.artifacts.push(artifact);
+                carried.artifacts.push(artifact::decode(payload).map_err(wrong)?);
             }
             _ => return Err(wrong("nothing of this kind belongs here").into()),
         }
     }
     carried.map_or(Ok(()), take)
-}
-
-/// A file of a writer as a payload: names, then bytes.
-///
-/// | bytes | what |
-/// |---|---|
-/// | 0-1 | length w of the writer's name, little-endian |
-/// | 2-3 | length n of the file's name |
-/// | 4-(3+w) | the writer's name, UTF-8 |
-/// | (4+w)-(3+w+n) | the file's name |
-/// | behind | the file |
-#[must_use]
-pub fn encode_artifact<'a>(writer: &str, file: &'a Artifact) -> (Vec<u8>, &'a [u8]) {
-    // Names of writers are words; one that was longer than this would be cut.
-    let writer = &writer.as_bytes()[..writer.len().min(usize::from(u16::MAX))];
-    let name = file.name.as_bytes();
-    let mut names = Vec::with_capacity(4 + writer.len() + name.len());
-    let length = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_le_bytes();
-    names.extend(length(writer));
-    names.extend(length(name));
-    names.extend(writer);
-    names.extend(name);
-    (names, &file.bytes)
-}
-
-/// See [`encode_artifact`]. `None` for anything else.
-#[must_use]
-pub fn decode_artifact(payload: &[u8]) -> Option<(String, Artifact)> {
-    let (lengths, rest) = payload.split_at_checked(4)?;
-    let length = |at: usize| usize::from(u16::from_le_bytes([lengths[at], lengths[at + 1]]));
-    let (writer, rest) = rest.split_at_checked(length(0))?;
-    let (name, bytes) = rest.split_at_checked(length(2))?;
-    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
-    let (writer, name) = (text(writer)?, text(name)?);
-    check_name(&name).ok()?;
-    if bytes.len() > MOST_ARTIFACT {
-        return None;
-    }
-    Some((writer, Artifact { name, bytes: bytes.to_vec() }))
 }

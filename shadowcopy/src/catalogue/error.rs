@@ -70,7 +70,7 @@ impl From<Error> for Failure {
             Error::Io { path, error } => failed
                 .object(path.display().to_string())
                 .cause(error.to_string())
-                .action("see that the directory can be written, or set DRM_DB_PATH to another"),
+                .action("see that the directory can be written and has room, or set DRM_DB_PATH to another"),
             Error::Claimed(holder) => Self::new(message::BACKUP_RUNNING)
                 .object("the pairs of this catalog")
                 .state(format!("in use by {holder}"))

@@ -7,7 +7,7 @@
 //! <db>/backups/0000000001.json             a backup
 //! <db>/artifacts/0000000001/<writer>/<file>  what its writers handed over
 //! <db>/damaged/0000000002.json.1           what was no longer as it had been written
-//! <db>/incoming                            an import, until all of it is in its place
+//! <db>/incoming/                           an import, until all of it is in its place
 //! ```
 //!
 //! | file | what it holds |
@@ -15,18 +15,22 @@
 //! | [`record`] | what a backup is |
 //! | [`store`] | the directory: begin, update, list, artifacts |
 //! | [`claim`] | one command at a time works with the pairs |
+//! | [`artifact`] | the files of writers: their names |
 //! | [`bundle`] | the catalogue in one file: export and import |
+//! | `incoming` | backups from elsewhere, all of them or none |
 //! | [`generation`] | which mirror the next backup takes |
 //! | [`error`] | why the catalogue did not do what it was asked |
 //! | `keeping` | what a coordinator and a recovery say of a backup |
 //! | [`sealed`] | a value in a file, with version and checksum |
 //! | [`files`] | files that are there whole or not at all |
 
+pub mod artifact;
 pub mod bundle;
 pub mod claim;
 pub mod error;
 pub mod files;
 pub mod generation;
+mod incoming;
 mod keeping;
 pub mod record;
 pub mod sealed;

@@ -12,14 +12,20 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    BackupId,
+    BackupId, artifact,
     claim::{self, Claim, Holder},
     error::Error,
     files,
+    incoming::{self, Incoming},
     record::{Backup, State},
     sealed::{self, Unreadable},
 };
 use crate::writer::Artifact;
+
+/// Directories of a catalogue.
+pub(super) const BACKUPS: &str = "backups";
+pub(super) const ARTIFACTS: &str = "artifacts";
+pub(super) const DAMAGED: &str = "damaged";
 
 /// The catalogue at a directory, which need not exist yet.
 #[derive(Debug, Clone)]
@@ -64,8 +70,8 @@ pub struct Carried {
 
 /// What a record's file holds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Record {
-    backup: Backup,
+pub(super) struct Record {
+    pub(super) backup: Backup,
     /// SHA-256 of each artifact, by writer and name.
     artifacts: BTreeMap<String, BTreeMap<String, String>>,
 }
@@ -196,10 +202,9 @@ impl Store {
     /// # Errors
     /// [`Error::Unwritable`] for a name that is none; as [`Self::update`] otherwise.
     pub fn put_artifact(&self, id: BackupId, writer: &str, file: &Artifact) -> Result<(), Error> {
-        check_name(&file.name)?;
         let _lock = self.lock()?;
         let mut record = self.load(id)?;
-        self.write_artifact(id, writer, file)?;
+        artifact::write(&self.artifacts_of(id), writer, file)?;
         note(&mut record, writer, file);
         self.save(&record)
     }
@@ -222,7 +227,7 @@ impl Store {
         let mut artifacts = Vec::new();
         for (writer, files) in &record.artifacts {
             for (name, sum) in files {
-                let path = self.artifact_path(id, writer, name);
+                let path = artifact::path(&self.artifacts_of(id), writer, name);
                 let bytes = fs::read(&path).map_err(Error::io(&path))?;
                 if sealed::hex(&Sha256::digest(&bytes)) != *sum {
                     let cause = "it is not what its writer handed over".to_owned();
@@ -239,23 +244,24 @@ impl Store {
     /// # Errors
     /// [`Error::Taken`] where another backup has its ID; as [`Self::update`] otherwise.
     pub fn restored(&self, carried: &Carried) -> Result<(), Error> {
-        let _lock = self.lock()?;
+        let incoming = Incoming::begin(self)?;
         let id = carried.backup.id;
         if self.peek(id)?.is_some_and(|here| here.set != carried.backup.set) {
             return Err(Error::Taken(id));
         }
-        self.put(carried, carried.backup.state.clone())
+        let record = self.merged(carried, carried.backup.state.clone())?;
+        incoming.add(&record, &carried.artifacts)?;
+        incoming.take_in()
     }
 
-    /// Takes over a backup of another catalogue. What this one knows of the same backup is newer:
-    /// one that has been overwritten here does not come back.
-    pub(super) fn import(&self, carried: &Carried) -> Result<(), Error> {
-        let here = self.peek(carried.backup.id)?;
-        let state = match here {
+    /// A backup of another catalogue as it is to be here. What this one knows of the same backup is
+    /// newer: one that has been overwritten here does not come back.
+    pub(super) fn imported(&self, carried: &Carried) -> Result<Record, Error> {
+        let state = match self.peek(carried.backup.id)? {
             Some(here) if !here.is_there() => here.state,
             _ => carried.backup.state.clone(),
         };
-        self.put(carried, state)
+        self.merged(carried, state)
     }
 
     /// Who works with the pairs, if anybody does.
@@ -272,23 +278,17 @@ impl Store {
         claim::held(&path).map_err(Error::io(path))
     }
 
-    /// Puts a backup from elsewhere in its place. What is its own here, locks and mounts, stays.
-    fn put(&self, carried: &Carried, state: State) -> Result<(), Error> {
-        let id = carried.backup.id;
+    /// A backup from elsewhere, with what is its own here: locks and mounts.
+    fn merged(&self, carried: &Carried, state: State) -> Result<Record, Error> {
         let backup = Backup { state, reading: false, ..carried.backup.clone() };
         let mut record = Record { backup, artifacts: BTreeMap::new() };
-        let here = match self.load(id) {
-            Ok(here) => Some(here.backup),
-            Err(Error::Unknown(_) | Error::Damaged { .. }) => None,
-            Err(other) => return Err(other),
-        };
+        let here = self.peek(carried.backup.id)?;
         record.backup.locked = here.as_ref().is_some_and(|here| here.locked);
         record.backup.mounted = here.map(|here| here.mounted).unwrap_or_default();
         for (writer, file) in &carried.artifacts {
-            self.write_artifact(id, writer, file)?;
             note(&mut record, writer, file);
         }
-        self.save(&record)
+        Ok(record)
     }
 
     /// The backup of this ID, if there is one and it can be read.
@@ -308,21 +308,16 @@ impl Store {
         let options = options.write(true).create(true).truncate(false).mode(0o600);
         let locked = options.open(&path).and_then(|file| file.lock().map(|()| file));
         let lock = locked.map_err(Error::io(path))?;
-        self.finish_import()?;
+        incoming::settle(&self.root)?;
         Ok(lock)
     }
 
     /// Finishes an import whose command died.
     fn settle(&self) -> Result<(), Error> {
-        let incoming = self.incoming();
-        if incoming.try_exists().map_err(Error::io(&incoming))? {
+        if incoming::is_left(&self.root).map_err(Error::io(&self.root))? {
             drop(self.lock()?);
         }
         Ok(())
-    }
-
-    pub(super) fn incoming(&self) -> PathBuf {
-        self.root.join("incoming")
     }
 
     /// The last ID that was given, by the note of it and by what is there.
@@ -339,7 +334,7 @@ impl Store {
             Err(error) => return Err(Error::Io { path, error }),
         };
         let mut last = noted;
-        for place in ["backups", "damaged", "artifacts"] {
+        for place in [BACKUPS, DAMAGED, ARTIFACTS] {
             for name in names(&self.root.join(place))? {
                 last = last.max(id_of(&name));
             }
@@ -353,7 +348,7 @@ impl Store {
     }
 
     fn ids(&self) -> Result<Vec<BackupId>, Error> {
-        let names = names(&self.root.join("backups"))?;
+        let names = names(&self.root.join(BACKUPS))?;
         let records = names.iter().filter(|name| name.ends_with(".json"));
         let mut ids: Vec<_> = records.filter_map(|name| id_of(name)).collect();
         ids.sort_unstable();
@@ -361,11 +356,11 @@ impl Store {
     }
 
     fn record_path(&self, id: BackupId) -> PathBuf {
-        self.root.join("backups").join(format!("{id}.json"))
+        self.root.join(BACKUPS).join(format!("{id}.json"))
     }
 
-    fn artifact_path(&self, id: BackupId, writer: &str, name: &str) -> PathBuf {
-        self.root.join("artifacts").join(id.to_string()).join(file_name(writer)).join(name)
+    fn artifacts_of(&self, id: BackupId) -> PathBuf {
+        self.root.join(ARTIFACTS).join(id.to_string())
     }
 
     fn load(&self, id: BackupId) -> Result<Record, Error> {
@@ -384,24 +379,16 @@ impl Store {
             Err(Unreadable::Damaged(wrong)) => wrong,
         };
         // Who may not move it away is told of it all the same.
-        let aside = files::set_aside(&path, &self.root.join("damaged"));
+        let aside = files::set_aside(&path, &self.root.join(DAMAGED));
         Err(Error::Damaged { path: aside.unwrap_or(path), cause: wrong })
     }
 
     fn save(&self, record: &Record) -> Result<(), Error> {
         let path = self.record_path(record.backup.id);
         let bytes = sealing(&path, record)?;
-        let directory = self.root.join("backups");
+        let directory = self.root.join(BACKUPS);
         files::make_directory(&directory)
             .and_then(|()| files::write(&path, &bytes))
-            .map_err(Error::io(path))
-    }
-
-    fn write_artifact(&self, id: BackupId, writer: &str, file: &Artifact) -> Result<(), Error> {
-        let path = self.artifact_path(id, writer, &file.name);
-        let directory = path.parent().unwrap_or(&self.root);
-        files::make_directory(directory)
-            .and_then(|()| files::write(&path, &file.bytes))
             .map_err(Error::io(path))
     }
 }
@@ -417,7 +404,7 @@ fn note(record: &mut Record, writer: &str, file: &Artifact) {
     record.artifacts.entry(writer.to_owned()).or_default().insert(file.name.clone(), sum);
 }
 
-fn sealing(path: &Path, content: &impl Serialize) -> Result<Vec<u8>, Error> {
+pub(super) fn sealing(path: &Path, content: &impl Serialize) -> Result<Vec<u8>, Error> {
     let object = path.display().to_string();
     sealed::seal(content).map_err(|cause| Error::Unwritable { object, cause })
 }
@@ -441,33 +428,6 @@ fn names(directory: &Path) -> Result<Vec<String>, Error> {
 fn id_of(name: &str) -> Option<BackupId> {
     let digits = name.split('.').next()?;
     if digits.len() == 10 { digits.parse().ok() } else { None }
-}
-
-/// Checks the name of an artifact, see [`Artifact::name`].
-pub(crate) fn check_name(name: &str) -> Result<(), Error> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if !name.is_empty() && name.len() <= 200 && !name.starts_with('.') && name.bytes().all(fits) {
-        return Ok(());
-    }
-    Err(Error::Unwritable {
-        object: format!("artifact {name:?}"),
-        cause: "its name is not of letters, digits, `.`, `_` and `-`".to_owned(),
-    })
-}
-
-/// A writer's name as a file name: what is not a letter, digit, `-` or `_` becomes `%2f` and the
-/// like.
-#[must_use]
-pub(crate) fn file_name(writer: &str) -> String {
-    let mut name = String::new();
-    for byte in writer.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_".contains(&byte) {
-            name.push(char::from(byte));
-        } else {
-            name.push_str(&format!("%{byte:02x}"));
-        }
-    }
-    if name.is_empty() { "%".to_owned() } else { name }
 }
 
 #[cfg(test)]

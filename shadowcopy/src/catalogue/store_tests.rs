@@ -1,11 +1,10 @@
 //! What the catalogue keeps, whatever happens around it.
 
-use std::{
-    collections::HashSet, ffi::OsStr, fs, io::Write as _, os::unix::ffi::OsStrExt, path::PathBuf,
-};
+use std::{collections::HashSet, ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::PathBuf};
 
 use super::*;
 use crate::{
+    archive::frame::{Format, Writer},
     catalogue::{
         bundle::{self, Refused},
         record::fake::{backup, volume},
@@ -312,17 +311,93 @@ fn a_damaged_export_changes_nothing_wherever_it_is_damaged() {
         }
     }
     assert!(there.store.list().unwrap().backups.is_empty());
-    assert!(!there.store.path().join("incoming.unfinished").exists());
+    nothing_is_left(&there.store);
+}
+
+/// What an import leaves behind until it is finished.
+const LEFT: [&str; 2] = ["incoming", "incoming.unfinished"];
+
+#[track_caller]
+fn nothing_is_left(store: &Store) {
+    for name in LEFT {
+        assert!(!store.path().join(name).exists(), "{name}");
+    }
+}
+
+/// An export of one backup with one file of a writer, whatever names those have.
+fn made_up(writer: &str, file: &Artifact) -> Vec<u8> {
+    let mut frames = Writer::new(Vec::new(), Format::Catalogue).unwrap();
+    frames.frame(1, &[&serde_json::to_vec(&backup(1)).unwrap()]).unwrap();
+    let (names, bytes) = artifact::encode(writer, file);
+    frames.frame(2, &[&names, bytes]).unwrap();
+    frames.finish().unwrap().0
 }
 
 #[test]
 fn an_import_whose_command_died_is_finished_by_the_next() {
     let (here, there) = (place(), place());
     let (one, two) = (add(&here.store), add(&here.store));
-    fs::create_dir_all(there.store.path()).unwrap();
-    let mut file = fs::File::create(there.store.incoming()).unwrap();
-    file.write_all(&exported(&here.store, &[one, two])).unwrap();
-    drop(file);
-    assert_eq!(there.store.list().unwrap().records().len(), 2);
-    assert!(!there.store.incoming().exists());
+    here.store.put_artifact(two, "w", &label(b"new")).unwrap();
+    // The second is there already, with a file that the first part of the import moved away.
+    let there = &there.store;
+    bundle::import(there, exported(&here.store, &[two]).as_slice()).unwrap();
+    here.store.put_artifact(two, "w", &label(b"newer")).unwrap();
+    for died in 0..4 {
+        let incoming = Incoming::begin(there).unwrap();
+        for id in [one, two] {
+            let carried = here.store.carried(id).unwrap();
+            incoming.add(&there.imported(&carried).unwrap(), &carried.artifacts).unwrap();
+        }
+        let path = there.path().join("incoming");
+        fs::rename(there.path().join("incoming.unfinished"), &path).unwrap();
+        let (new, place) =
+            (path.join(two.to_string()), there.path().join(format!("artifacts/{two}")));
+        if died > 0 {
+            fs::rename(&place, path.join(format!("{two}.old"))).unwrap();
+        }
+        if died > 1 {
+            fs::rename(&new, &place).unwrap();
+        }
+        if died > 2 {
+            fs::rename(path.join(format!("{two}.json")), record(there, two)).unwrap();
+        }
+        drop(incoming);
+        assert_eq!(there.list().unwrap().records().len(), 2, "{died}");
+        assert_eq!(there.artifacts(two).unwrap()[0].1.bytes, b"newer", "{died}");
+        nothing_is_left(there);
+    }
+}
+
+#[test]
+fn what_an_import_left_that_died_or_cannot_be_finished_blocks_nobody() {
+    let Place { store, .. } = &place();
+    let one = add(store);
+    // It died while it wrote.
+    fs::create_dir_all(store.path().join("incoming.unfinished/0000000002/w")).unwrap();
+    store.set_locked(one, true).unwrap();
+    nothing_is_left(store);
+    // It cannot be moved to its place: a file is where the directory should be.
+    fs::create_dir_all(store.path().join("incoming/0000000002")).unwrap();
+    fs::write(store.path().join("artifacts"), "").unwrap();
+    store.set_locked(one, false).unwrap();
+    assert_eq!(store.list().unwrap().records(), [backup(1)]);
+    nothing_is_left(store);
+    assert!(store.path().join("damaged/incoming.1/0000000002").exists(), "it is set aside");
+}
+
+#[test]
+fn names_that_do_not_fit_a_file_system_are_refused_before_anything_is_written() {
+    let Place { store, .. } = &place();
+    let long = Artifact { name: "f".repeat(201), bytes: Vec::new() };
+    for (writer, file) in
+        [("w".repeat(300), label(b"x")), ("/".repeat(90), label(b"")), ("w".into(), long)]
+    {
+        let refused = bundle::import(store, made_up(&writer, &file).as_slice()).unwrap_err();
+        let Refused::Damaged(damage) = refused else { panic!("{refused:?}") };
+        assert!(damage.to_string().contains("200 bytes"), "{damage}");
+        nothing_is_left(store);
+        assert!(store.list().unwrap().backups.is_empty());
+    }
+    bundle::import(store, made_up(&"w".repeat(200), &label(b"x")).as_slice()).unwrap();
+    assert_eq!(store.artifacts(BackupId::FIRST).unwrap()[0].0, "w".repeat(200));
 }

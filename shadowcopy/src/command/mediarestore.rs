@@ -23,7 +23,7 @@ use crate::{
         frame::Damage,
         target::{Target, Unfit},
     },
-    catalogue::{Backup, Carried, Error, Kept, State, Store, files},
+    catalogue::{Backup, Carried, Error, Kept, State, Store, artifact},
     console::Console,
     failure::{Failure, Outcome},
     host::{access, users},
@@ -133,16 +133,21 @@ fn artifacts(console: &mut Console<'_>, archive: &str, directory: &Path) -> Outc
         }
         Ok(())
     })?;
-    fs::create_dir(directory).map_err(unwritten(directory))?;
-    for (writer, file) in found {
-        let folder = directory.join(crate::catalogue::store::file_name(&writer));
-        let path = folder.join(&file.name);
-        fs::create_dir_all(&folder)
-            .and_then(|()| files::write(&path, &file.bytes))
-            .map_err(unwritten(&path))?;
-        console.say(message::ARTIFACT_WRITTEN, &[&path.display()])?;
-    }
-    Ok(())
+    fs::create_dir(directory).map_err(|error| {
+        unwritten(directory)(error).action("name a directory that is not there yet")
+    })?;
+    let mut write = || -> Outcome {
+        for (writer, file) in &found {
+            let path = artifact::path(directory, writer, &file.name);
+            artifact::write(directory, writer, file).map_err(|error| {
+                Failure::new(message::FILE_FAILED).word(path.display()).cause(error.to_string())
+            })?;
+            console.say(message::ARTIFACT_WRITTEN, &[&path.display()])?;
+        }
+        Ok(())
+    };
+    // A part of them would be in the way of the next attempt.
+    write().inspect_err(|_| drop(fs::remove_dir_all(directory)))
 }
 
 fn restore(console: &mut Console<'_>, typed: &Typed, archive: &str) -> Outcome {
