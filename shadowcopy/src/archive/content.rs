@@ -18,7 +18,10 @@ use zstd::bulk::{Compressor, Decompressor};
 
 use super::frame::{Damage, Format, Reader, Writer};
 use crate::{
-    catalogue::{Backup, artifact},
+    catalogue::{
+        Backup,
+        artifact::{self, Allowance},
+    },
     writer::Artifact,
 };
 
@@ -54,8 +57,9 @@ impl<W: Write> Packer<W> {
     /// Writes what the archive holds, and the files of the writers.
     ///
     /// # Errors
-    /// What `into` says.
+    /// What `into` says; that the files are more than an archive may hold.
     pub fn new(into: W, contents: &Contents, artifacts: &[(String, Artifact)]) -> io::Result<Self> {
+        Allowance::take_all(artifacts).map_err(io::Error::other)?;
         let mut frames = Writer::new(into, Format::Archive)?;
         frames.frame(CONTENTS, &[&serde_json::to_vec(contents)?])?;
         for (writer, file) in artifacts {
@@ -125,6 +129,7 @@ pub struct Unpacker<R> {
     frames: Reader<R>,
     contents: Contents,
     decompressor: Decompressor<'static>,
+    artifacts: Allowance,
     /// The volume that is being read, and how far.
     at: Option<(usize, u64)>,
     /// A volume whose beginning is told when the one before has been.
@@ -158,7 +163,16 @@ impl<R: Read> Unpacker<R> {
             return Err(wrong("it has not one size for each volume"));
         }
         let decompressor = Decompressor::new().map_err(Damage::Io)?;
-        Ok(Self { frames, contents, decompressor, at: None, next: None, plain: Vec::new() })
+        let artifacts = Allowance::default();
+        Ok(Self {
+            frames,
+            contents,
+            decompressor,
+            artifacts,
+            at: None,
+            next: None,
+            plain: Vec::new(),
+        })
     }
 
     /// What the archive holds.
@@ -226,6 +240,7 @@ impl<R: Read> Unpacker<R> {
         match (kind, self.at) {
             (ARTIFACT, None) => {
                 let (writer, file) = artifact::decode(payload).map_err(wrong)?;
+                self.artifacts.take(&file).map_err(wrong)?;
                 Ok(Frame::Artifact(writer, file))
             }
             (VOLUME, _) => {
@@ -368,6 +383,23 @@ mod tests {
 
     fn at(offset: u64, rest: &[u8]) -> Vec<u8> {
         [&offset.to_le_bytes(), rest].concat()
+    }
+
+    #[test]
+    fn more_files_of_writers_than_a_backup_may_have_are_neither_written_nor_read() {
+        let file = |n: usize| (n.to_string(), Artifact { name: "f".to_owned(), bytes: vec![1] });
+        let files: Vec<_> = (0..=artifact::MOST_FILES).map(file).collect();
+        assert!(Packer::new(Vec::new(), &contents(&[]), &files).is_err());
+        let mut frames = Writer::new(Vec::new(), Format::Archive).unwrap();
+        frames.frame(CONTENTS, &[&serde_json::to_vec(&contents(&[])).unwrap()]).unwrap();
+        for (writer, file) in &files {
+            let (names, bytes) = artifact::encode(writer, file);
+            frames.frame(ARTIFACT, &[&names, bytes]).unwrap();
+        }
+        let damage = unpack(&frames.finish().unwrap().0).unwrap_err();
+        assert!(damage.to_string().contains("more than 1024 files of writers"), "{damage}");
+        let packer = Packer::new(Vec::new(), &contents(&[]), &files[1..]).unwrap();
+        assert_eq!(unpack(&packer.finish().unwrap().0).unwrap().1.len(), artifact::MOST_FILES);
     }
 
     #[test]

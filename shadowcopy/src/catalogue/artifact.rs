@@ -1,4 +1,5 @@
-//! The files of writers: their names, and how archives and exports carry them.
+//! The files of writers: their names, how many there may be, and how archives and exports carry
+//! them.
 
 use std::path::{Path, PathBuf};
 
@@ -7,9 +8,48 @@ use crate::writer::Artifact;
 
 /// The most bytes of one.
 pub const MOST_BYTES: usize = 16 << 20;
+/// The most files of one backup.
+pub const MOST_FILES: usize = 1024;
+/// The most bytes of all files of one backup: an archive's are in memory while it is restored.
+pub const MOST_TOGETHER: usize = 256 << 20;
+
 /// The longest name of a file, and of a writer's directory, in bytes. What is written beside it
 /// under a longer name still fits any file system of Linux.
 const MOST_NAME: usize = 200;
+
+/// Counts the files of one backup.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Allowance {
+    files: usize,
+    bytes: usize,
+}
+
+impl Allowance {
+    /// Another file.
+    ///
+    /// # Errors
+    /// Which limit it passes.
+    pub const fn take(&mut self, file: &Artifact) -> Result<(), &'static str> {
+        self.files = self.files.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(file.bytes.len());
+        if self.files > MOST_FILES {
+            return Err("the backup has more than 1024 files of writers");
+        }
+        if self.bytes > MOST_TOGETHER {
+            return Err("the files of the backup's writers have more than 256 MiB together");
+        }
+        Ok(())
+    }
+
+    /// All files of a backup, each with its writer's name.
+    ///
+    /// # Errors
+    /// Which limit they pass.
+    pub fn take_all<N>(artifacts: &[(N, Artifact)]) -> Result<(), &'static str> {
+        let mut allowance = Self::default();
+        artifacts.iter().try_for_each(|(_, file)| allowance.take(file))
+    }
+}
 
 /// Where a file of a writer is below the directory of its backup.
 #[must_use]
@@ -151,5 +191,18 @@ mod tests {
             assert!(decoded("w", &file(name, 0)).unwrap_err().contains("letters"), "{name:?}");
         }
         assert!(decoded("w", &file("x", MOST_BYTES + 1)).unwrap_err().contains("16 MiB"));
+    }
+
+    #[test]
+    fn files_are_counted_and_added_up() {
+        let small: Vec<_> = (0..=MOST_FILES).map(|n| ("w", file(&n.to_string(), 1))).collect();
+        assert_eq!(Allowance::take_all(&small[1..]), Ok(()));
+        assert!(Allowance::take_all(&small).unwrap_err().contains("1024 files"));
+        let large = file("x", MOST_BYTES);
+        let mut allowance = Allowance::default();
+        for _ in 0..MOST_TOGETHER / MOST_BYTES {
+            allowance.take(&large).unwrap();
+        }
+        assert!(allowance.take(&file("y", 1)).unwrap_err().contains("256 MiB"));
     }
 }

@@ -13,7 +13,8 @@ use std::{
 };
 
 use super::{
-    BackupId, artifact,
+    BackupId,
+    artifact::{self, Allowance},
     error::Error,
     incoming::Incoming,
     record::Backup,
@@ -59,6 +60,7 @@ pub fn export<W: Write>(store: &Store, ids: &[BackupId], into: W) -> Result<W, E
                 Ok(carried) => carried,
                 Err(error) => return Ok(Err(error)),
             };
+            Allowance::take_all(&carried.artifacts).map_err(io::Error::other)?;
             writer.frame(BACKUP, &[&serde_json::to_vec(&carried.backup)?])?;
             for (name, file) in &carried.artifacts {
                 let (names, bytes) = artifact::encode(name, file);
@@ -98,6 +100,7 @@ fn each<E: From<Damage>>(
 ) -> Result<(), E> {
     let mut reader = Reader::new(from, Format::Catalogue)?;
     let mut carried: Option<Carried> = None;
+    let mut allowance = Allowance::default();
     loop {
         let position = reader.position();
         let wrong = |what| Damage::At { position, what };
@@ -106,11 +109,14 @@ fn each<E: From<Damage>>(
             (BACKUP, before) => {
                 let backup: Backup = serde_json::from_slice(payload)
                     .map_err(|_| wrong("this is no record of a backup"))?;
+                allowance = Allowance::default();
                 let before = before.replace(Carried { backup, artifacts: Vec::new() });
                 before.map_or(Ok(()), &mut take)?;
             }
             (ARTIFACT, Some(carried)) => {
-                carried.artifacts.push(artifact::decode(payload).map_err(wrong)?);
+                let artifact = artifact::decode(payload).map_err(wrong)?;
+                allowance.take(&artifact.1).map_err(wrong)?;
+                carried.artifacts.push(artifact);
             }
             _ => return Err(wrong("nothing of this kind belongs here").into()),
         }

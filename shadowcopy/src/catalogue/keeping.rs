@@ -2,6 +2,7 @@
 
 use super::{
     BackupId,
+    artifact::Allowance,
     error::Error,
     record::{Backup, State},
     store::Store,
@@ -14,7 +15,11 @@ impl Ledger for Store {
     }
 
     fn abort(&mut self, id: BackupId, findings: &Findings) -> Result<(), String> {
-        keep(self, id, findings).map_err(|error| error.to_string())
+        // What writers handed over is for a copy, and there is none.
+        let mut findings = findings.clone();
+        findings.writers.iter_mut().for_each(|writer| writer.artifacts.clear());
+        let aborted = self.update(id, |backup| apply(backup, &findings));
+        aborted.map(drop).map_err(|error| error.to_string())
     }
 
     fn state(&mut self, id: BackupId) -> Result<Option<State>, String> {
@@ -28,6 +33,10 @@ impl Ledger for Store {
 
 /// The files of the writers are there before the record says how the backup ended.
 fn keep(store: &Store, id: BackupId, findings: &Findings) -> Result<(), Error> {
+    Allowance::take_all(&findings.artifacts).map_err(|limit| Error::Unwritable {
+        object: "what the writers handed over".to_owned(),
+        cause: limit.to_owned(),
+    })?;
     for (writer, file) in &findings.artifacts {
         let writer = findings.writers.get(*writer).map_or("", |writer| &writer.metadata.name);
         store.put_artifact(id, writer, file)?;
@@ -55,7 +64,10 @@ fn apply(backup: &mut Backup, findings: &Findings) {
 mod tests {
     use super::*;
     use crate::{
-        catalogue::record::{Participant, fake::backup},
+        catalogue::{
+            artifact,
+            record::{Participant, fake::backup},
+        },
         step::Step,
         writer::{Artifact, Metadata},
     };
@@ -95,6 +107,21 @@ mod tests {
         assert!(kept.backup.is_there() && kept.backup.ended.is_some());
         let files = store.artifacts(BackupId::FIRST).unwrap();
         assert_eq!(files, [("postgresql/main".to_owned(), label)]);
+    }
+
+    #[test]
+    fn files_that_are_too_many_fail_the_backup_and_not_its_abort() {
+        let (_directory, mut store, mut findings) = running();
+        let file = |n: usize| (0, Artifact { name: n.to_string(), bytes: Vec::new() });
+        findings.artifacts = (0..=artifact::MOST_FILES).map(file).collect();
+        findings.state = State::Consistent;
+        let refused = store.finish(BackupId::FIRST, &findings).unwrap_err();
+        assert!(refused.contains("more than 1024 files"), "{refused}");
+        assert_eq!(store.state(BackupId::FIRST), Ok(Some(State::Running)));
+        findings.state = State::Aborted { step: Step::Catalogue, cause: refused };
+        store.abort(BackupId::FIRST, &findings).unwrap();
+        assert_eq!(store.state(BackupId::FIRST), Ok(Some(findings.state)));
+        assert_eq!(store.artifacts(BackupId::FIRST).unwrap(), []);
     }
 
     #[test]

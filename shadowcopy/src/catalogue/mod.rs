@@ -15,7 +15,7 @@
 //! | [`record`] | what a backup is |
 //! | [`store`] | the directory: begin, update, list, artifacts |
 //! | [`claim`] | one command at a time works with the pairs |
-//! | [`artifact`] | the files of writers: their names |
+//! | [`artifact`] | the files of writers: names and limits |
 //! | [`bundle`] | the catalogue in one file: export and import |
 //! | `incoming` | backups from elsewhere, all of them or none |
 //! | [`generation`] | which mirror the next backup takes |
