@@ -8,9 +8,10 @@ use std::{
 };
 
 use commands::attach::mounted;
-use rustix::fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate};
+use rustix::fs::{Advice, FallocateFlags, OFlags, fadvise, fallocate, major, minor};
 
 use super::content::CHUNK;
+use crate::{host::openers, volume::block::Blocks};
 
 /// A volume to write.
 #[derive(Debug)]
@@ -44,8 +45,8 @@ impl Target {
     pub fn open(path: &Path, size: u64) -> Result<Self, Unfit> {
         let mut options = OpenOptions::new();
         options.read(true).write(true);
-        let kind = match fs::metadata(path) {
-            Ok(metadata) => metadata.file_type(),
+        let (kind, device) = match fs::metadata(path) {
+            Ok(metadata) => (metadata.file_type(), metadata.rdev()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let file = options.create_new(true).mode(0o600).open(path).map_err(Unfit::Io)?;
                 file.set_len(size).map_err(Unfit::Io)?;
@@ -54,6 +55,11 @@ impl Target {
             Err(error) => return Err(Unfit::Io(error)),
         };
         if kind.is_block_device() {
+            let blocks = Blocks::new("/sys");
+            let openers = openers::of_device(&blocks, (major(device), minor(device)));
+            if let Some(user) = openers.users(&blocks).next() {
+                return Err(Unfit::Used(user));
+            }
             // The kernel gives a device to one user for himself: a mount, a map, swap, us.
             options.custom_flags(i32::try_from(OFlags::EXCL.bits()).unwrap_or(0));
         } else if !kind.is_file() {

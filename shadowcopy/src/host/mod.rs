@@ -3,12 +3,14 @@
 //! | file | what it holds |
 //! |---|---|
 //! | [`users`] | who uses an LDEV here |
+//! | [`openers`] | which programs have a block device open |
 //! | [`access`] | an LDEV as a block device of this host |
 //! | [`programs`] | the programs of others: mount, losetup, horcm |
 //! | [`events`] | the event log: standard error and syslog |
 
 pub mod access;
 pub mod events;
+pub mod openers;
 pub mod programs;
 pub mod users;
 

@@ -7,6 +7,7 @@ use model::VolumeId;
 use rustix::{fs::OFlags, io::Errno};
 use scsi::disks::HostDisk;
 
+use super::openers;
 use crate::volume::{discover::Here, lun};
 
 /// Its users: mounts, swap, maps, programs; the weightiest first. A loop device over an attached
@@ -29,6 +30,11 @@ pub fn of<D: Fn(&str) -> HostDisk>(here: &Here<D>, volume: VolumeId) -> Vec<Stri
                 false => format!("/dev/{name} is part of /dev/{}", by.join(", /dev/")),
             });
         }
+    }
+    if users.is_empty() {
+        users.extend(loops(here, &devices));
+        let numbers: Vec<_> = devices.iter().filter_map(|name| here.blocks.number(name)).collect();
+        users.extend(openers::of(&numbers).users(&here.blocks));
     }
     for file in attached(here, volume) {
         let programs = mounted::holders(&file);
@@ -73,6 +79,16 @@ fn mounts<D>(here: &Here<D>, devices: &[String]) -> Vec<String> {
         }
     }
     users
+}
+
+/// Loop devices over a device itself; they do not claim it.
+fn loops<D>(here: &Here<D>, devices: &[String]) -> Vec<String> {
+    let over = |name: &String| {
+        let file = here.blocks.file(name)?;
+        let below = devices.iter().find(|device| file == Path::new("/dev").join(device))?;
+        Some(format!("/dev/{below} is behind /dev/{name}"))
+    };
+    here.blocks.all().iter().filter_map(over).collect()
 }
 
 /// Whether somebody has it for himself alone: a mount of any namespace, a map, mkfs.
