@@ -1,10 +1,15 @@
-//! Reads damaged and made-up archives and exports: none may panic, and none that differs from
+//! Throws damaged and made-up archives at their reader: none may panic, and none that differs from
 //! what was written may be read to its end.
 //!
-//! `cargo run --release -p shadowcopy --example fuzz_archive [INPUTS [SEED]]`
+//! `cargo run --release -p shadowcopy --example fuzz_archive -- 10000000 1`: how many, and the seed.
+//! It ends with an error when anything panics or the memory passes 256 MiB.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
+use fuzzing::{Random, Run};
 use model::{LdevId, MuNumber, Serial, VolumeId};
 use provider::guid::{Guid, SetId};
 use shadowcopy::{
@@ -19,35 +24,36 @@ use shadowcopy::{
     writer::Artifact,
 };
 
-/// How often progress is told.
-const EVERY: u64 = 1_000_000;
+type Frame = (u8, Vec<u8>);
 
-fn main() {
-    let mut words = std::env::args().skip(1).map(|word| word.parse::<u64>());
-    let (Ok(inputs), Ok(seed)) =
-        (words.next().unwrap_or(Ok(10_000_000)), words.next().unwrap_or(Ok(1)))
-    else {
-        eprintln!("usage: fuzz_archive [INPUTS [SEED]]");
-        std::process::exit(2);
+fn main() -> ExitCode {
+    let run = match Run::of_arguments() {
+        Ok(run) => run,
+        Err(code) => return code,
     };
-    let samples = samples();
-    let mut chance = Chance(seed.wrapping_mul(2) | 1);
-    let (mut whole, begun) = (0_u64, Instant::now());
-    let mut bytes = Vec::new();
-    for input in 1..=inputs {
-        let sample = chance.of(&samples);
-        damage(sample, &mut bytes, &mut chance);
-        let read = read(&bytes);
-        assert!(read <= Some(1 << 30), "input {input} of seed {seed}: too much came out");
-        if read.is_some() && bytes != *sample && !resealed(&bytes) {
-            panic!("input {input} of seed {seed} was changed and read to its end");
-        }
-        whole += u64::from(read.is_some());
-        if input % EVERY == 0 {
-            println!("{input} inputs, {whole} read to the end, {:.0?}", begun.elapsed());
+    let mut random = run.random();
+    let samples: Vec<_> = samples().into_iter().map(|bytes| (frames(&bytes), bytes)).collect();
+    let (mut whole, mut made_up) = (0_u64, 0_u64);
+    for _ in 0..run.count {
+        let (frames, sample) = &samples[random.index(samples.len())];
+        // Half of them have right checksums, so that what lies behind those is reached.
+        let sealed = random.below(2) == 0;
+        let bytes = if sealed {
+            seal(&altered(frames, &mut random))
+        } else {
+            let mut bytes = sample.clone();
+            random.alter(&mut bytes);
+            bytes
+        };
+        if let Some(read) = read(&bytes) {
+            assert!(read <= 1 << 30, "too much came out");
+            assert!(sealed || bytes == *sample, "a change went unseen");
+            whole += 1;
+            made_up += u64::from(bytes != *sample);
         }
     }
-    println!("{inputs} inputs of seed {seed}: no panic; {whole} read to the end");
+    let outcome = format_args!("{whole} read to the end, {made_up} of them made up");
+    run.end("archives", outcome)
 }
 
 /// Reads an archive; how many bytes of data came out of it, if it was read to its end.
@@ -79,64 +85,41 @@ fn read(bytes: &[u8]) -> Option<u64> {
     }
 }
 
-/// Whether it carries right checksums of its own: a made-up archive may make sense.
-fn resealed(bytes: &[u8]) -> bool {
-    frames(bytes).is_some_and(|frames| seal(&frames) == bytes)
-}
-
-/// Kind and payload of each frame, by their lengths alone.
-fn frames(bytes: &[u8]) -> Option<Vec<(u8, &[u8])>> {
-    let mut rest = bytes.get(12..)?;
+/// Kind and payload of each frame of an archive that is whole, but for the end frame.
+fn frames(bytes: &[u8]) -> Vec<Frame> {
+    let mut rest = &bytes[12..];
     let mut found = Vec::new();
     while let Some((header, behind)) = rest.split_at_checked(12) {
-        let length = u32::from_le_bytes(header[4..8].try_into().ok()?);
-        let (payload, behind) = behind.split_at_checked(usize::try_from(length).ok()?)?;
-        if header[0] == 0 {
-            return Some(found);
-        }
-        found.push((header[0], payload));
+        let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+        let (payload, behind) = behind.split_at(length as usize);
+        found.push((header[0], payload.to_vec()));
         rest = behind;
     }
-    None
+    found.pop();
+    found
 }
 
-fn seal(frames: &[(u8, &[u8])]) -> Vec<u8> {
+fn altered(frames: &[Frame], random: &mut Random) -> Vec<Frame> {
+    let mut frames = frames.to_vec();
+    for _ in 0..=random.below(2) {
+        let (at, other) = (random.index(frames.len()), random.index(frames.len()));
+        match random.below(10) {
+            0 => frames.swap(at, other),
+            1 => frames.insert(at, frames[other].clone()),
+            2 if frames.len() > 1 => drop(frames.remove(at)),
+            3 => frames[at].0 = random.below(8) as u8,
+            _ => random.alter(&mut frames[at].1),
+        }
+    }
+    frames
+}
+
+fn seal(frames: &[Frame]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), Format::Archive).expect("memory");
     for (kind, payload) in frames {
         writer.frame(*kind, &[payload]).expect("memory");
     }
     writer.finish().expect("memory").0
-}
-
-fn damage(sample: &[u8], into: &mut Vec<u8>, chance: &mut Chance) {
-    into.clear();
-    into.extend_from_slice(sample);
-    // Half of them get right checksums again, so that what lies behind those is reached.
-    let reseal = chance.below(2) == 0;
-    let (from, until) = if reseal { (12, sample.len() - 44) } else { (0, sample.len()) };
-    for _ in 0..=chance.below(4) {
-        let at = from + chance.below((until - from) as u64) as usize;
-        if at >= into.len() {
-            continue;
-        }
-        match chance.below(6) {
-            0 => into[at] ^= 1 << chance.below(8),
-            1 => into[at] = chance.below(256) as u8,
-            2 => into[at] = [0, 0xff, 0x7f, 0x80][chance.below(4) as usize],
-            3 => into.truncate(at),
-            4 => drop(into.remove(at)),
-            _ => into.insert(at, chance.below(256) as u8),
-        }
-    }
-    if reseal {
-        let mut frames = frames(into).unwrap_or_default();
-        if frames.len() > 1 && chance.below(4) == 0 {
-            let (one, other) =
-                (chance.below(frames.len() as u64), chance.below(frames.len() as u64));
-            frames.swap(one as usize, other as usize);
-        }
-        *into = seal(&frames);
-    }
 }
 
 fn samples() -> Vec<Vec<u8>> {
@@ -187,21 +170,5 @@ fn volume() -> Volume {
         name: "n".parse().expect("a name"),
         primary: id,
         secondary: id,
-    }
-}
-
-/// xorshift64: the same numbers for the same seed.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end.max(1)
-    }
-
-    fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len() as u64) as usize]
     }
 }

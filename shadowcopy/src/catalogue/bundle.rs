@@ -93,8 +93,11 @@ pub fn import(store: &Store, from: impl Read) -> Result<Vec<BackupId>, Refused> 
     Ok(ids.into_iter().collect())
 }
 
-/// Reads an export, backup by backup.
-fn each<E: From<Damage>>(
+/// Reads an export, backup by backup; only the end says whether all of it is whole.
+///
+/// # Errors
+/// See [`Damage`]; what `take` says.
+pub fn each<E: From<Damage>>(
     from: impl Read,
     mut take: impl FnMut(Carried) -> Result<(), E>,
 ) -> Result<(), E> {

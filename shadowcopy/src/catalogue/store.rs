@@ -70,10 +70,11 @@ pub struct Carried {
 
 /// What a record's file holds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Record {
-    pub(super) backup: Backup,
+pub struct Record {
+    /// The backup.
+    pub backup: Backup,
     /// SHA-256 of each artifact, by writer and name.
-    artifacts: BTreeMap<String, BTreeMap<String, String>>,
+    pub artifacts: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Store {

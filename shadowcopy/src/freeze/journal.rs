@@ -253,8 +253,9 @@ fn stored(record: &Record) -> Stored {
     (record.set, record.backup, record.boot.clone(), file_systems.collect())
 }
 
-/// The record, and whether all has thawed.
-fn read(bytes: &[u8]) -> Option<(Record, bool)> {
+/// What the bytes of a journal say: the record, and whether all has thawed; `None` for what is none.
+#[must_use]
+pub fn read(bytes: &[u8]) -> Option<(Record, bool)> {
     let (state, sealed) = bytes.split_last()?;
     let (content, sum) = sealed.split_last_chunk::<4>()?;
     if crc32c::crc32c(content) != u32::from_le_bytes(*sum) {
