@@ -4,9 +4,10 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use lab::{
@@ -229,8 +230,58 @@ BACKUP-ID  MODE   GENERATION STATE      START-TIME          END-TIME            
     let head = "Contents of shadow copy set ID: {00000000-0000-0000-0000-000012345678}\n   \
                 Contained 2 shadow copies at creation time: 2026/01/01T00:00:00\n";
     assert!(shadows.ok().starts_with(head), "{shadows}");
-    let writers = host.drm("shadowadmin list writers");
-    assert!(writers.ok().starts_with("Writer name: 'postgresql/main'\n   Version: 15.4\n"));
+}
+
+#[test]
+fn writers_are_asked_at_once_and_show_how_they_are() {
+    let mut host = Host::new();
+    let none = host.drm("shadowadmin list writers");
+    assert_eq!(none.ok(), "The configuration has no writer.\n");
+    host.back_up();
+    let folder = host.path("programs");
+    fs::create_dir(&folder).unwrap();
+    for (name, does) in [
+        ("10-app", "echo '{\"name\":\"app/x\",\"version\":\"7\",\"paths\":[\"/srv\"]}'"),
+        ("20-down", "echo not running >&2; exit 75"),
+        ("30-hangs", "exec sleep 1000"),
+        ("40-hangs", "exec sleep 1000"),
+    ] {
+        let path = folder.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{does}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::create_dir_all(host.path("etc")).unwrap();
+    let text = format!(
+        "[postgresql.main]\nconnection = \"host={0}/none\"\n[programs]\ndirectory = \"{0}/programs\"\n\
+         [hooks]\ndirectory = \"{0}/none\"\n",
+        host.place.path().display()
+    );
+    fs::write(host.path("etc/shadowcopy.toml"), text).unwrap();
+    let began = Instant::now();
+    let listed = host.drm("shadowadmin list writers");
+    assert!(began.elapsed() < Duration::from_secs(9), "one after the other: {listed}");
+    let blocks: Vec<&str> = listed.ok().split("\n\n").collect();
+    let [postgresql, app, down, hangs, _, hooks] = blocks.as_slice() else { panic!("{listed}") };
+    let failed = "   Version: -\n   State: [6] Failed\n   Last error: ";
+    assert!(
+        postgresql.starts_with(&format!("Writer name: 'postgresql/main'\n{failed}")),
+        "{listed}"
+    );
+    assert!(postgresql.ends_with("\n   Last backup: 0000000001"), "{listed}");
+    let fine = "Writer name: 'app/x'\n   Version: 7\n   State: [1] Stable\n   \
+                Last error: No error\n   Last backup: -";
+    assert_eq!(*app, fine, "{listed}");
+    let words = "Retryable error: 20-down describe: exit code 75: not running\n";
+    assert!(down.starts_with(&format!("Writer name: '20-down'\n{failed}{words}")), "{listed}");
+    assert!(hangs.contains(&format!("'30-hangs'\n{failed}Timed out: ")), "{listed}");
+    assert!(hooks.contains(&format!("'hooks'\n{failed}Non-retryable error: ")), "{listed}");
+    let json = host.drm("shadowadmin list writers -json");
+    let json: serde_json::Value = serde_json::from_str(json.ok()).unwrap();
+    assert_eq!(json[0]["last_backup"], "0000000001");
+    assert_eq!(json[1]["name"], "app/x");
+    assert_eq!(json[1]["state"], "[1] Stable");
+    assert!(json[1]["last_error"].is_null() && json[1]["last_backup"].is_null());
+    assert!(json[3]["last_error"].as_str().unwrap().starts_with("Timed out: "));
 }
 
 #[test]

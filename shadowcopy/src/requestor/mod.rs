@@ -5,6 +5,7 @@
 //! | [`backup`] | a backup from the command line to the catalogue |
 //! | [`target`] | what is to be copied, and where to |
 //! | [`writers`] | the writers of the configuration |
+//! | [`asking`] | those writers, as they are now |
 //! | [`stop`] | SIGINT and SIGTERM |
 //! | [`provider`] | the provider, loaded for a command |
 //! | [`truth`] | backups that others have taken the S-VOLs of |
@@ -14,6 +15,7 @@
 //! | [`reading`] | S-VOLs on this host while something reads them |
 //! | [`restoring`] | pairs on their way to PAIR, and how far they are |
 
+pub mod asking;
 pub mod backup;
 pub mod copy;
 pub mod mounting;

@@ -4,13 +4,16 @@ use std::{fmt, time::Duration};
 
 use super::Config;
 use crate::{
-    writer::{Begun, Fault, Writer},
+    writer::{Begun, Fault, FaultKind, Writer},
     writers::{
         mariadb::MariaDb,
         postgresql::PostgreSql,
         program::{Hooks, Program, chosen, recover},
     },
 };
+
+/// A writer with the name that the configuration knows it by, or why it cannot be made ready.
+pub type Named = (String, Result<Box<dyn Writer>, Fault>);
 
 /// The configuration knows no such writer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,16 +67,40 @@ impl Config {
     /// # Errors
     /// That a directory is not there, or a file in it is not to be trusted.
     pub fn always(&self) -> Result<Vec<Box<dyn Writer>>, Fault> {
-        let mut writers: Vec<Box<dyn Writer>> = Vec::new();
+        self.of_directories().into_iter().map(|(_, writer)| writer).collect()
+    }
+
+    /// All writers: database servers, programs, hooks. None is connected or called yet.
+    #[must_use]
+    pub fn named(&self) -> Vec<Named> {
+        let servers = self.servers().map(|name| {
+            let server = self.server(&name);
+            let server = server.map_err(|no| Fault::new(FaultKind::NonRetryable, no.to_string()));
+            (name, server)
+        });
+        let mut named: Vec<_> = servers.collect();
+        named.extend(self.of_directories());
+        named
+    }
+
+    fn of_directories(&self) -> Vec<Named> {
+        let mut writers: Vec<Named> = Vec::new();
         if let Some(programs) = &self.file.programs {
-            for path in chosen::executables(&programs.directory)? {
-                writers.push(Box::new(Program::new(path, programs.timeout)));
+            match chosen::executables(&programs.directory) {
+                Ok(paths) => writers.extend(paths.into_iter().map(|path| {
+                    let name = chosen::name(&path);
+                    let program: Box<dyn Writer> = Box::new(Program::new(path, programs.timeout));
+                    (name, Ok(program))
+                })),
+                Err(fault) => writers.push(("programs".to_owned(), Err(fault))),
             }
         }
         if let Some(hooks) = &self.file.hooks {
-            writers.push(Box::new(Hooks::new(hooks.directory.clone(), hooks.timeout)));
+            let directory = hooks.directory.clone();
+            let hooks = Box::new(Hooks::new(directory, hooks.timeout)) as Box<dyn Writer>;
+            writers.push(("hooks".to_owned(), Ok(hooks)));
         }
-        Ok(writers)
+        writers
     }
 
     /// Has the hooks and the programs thaw, in the reverse order, after a coordinator that died.

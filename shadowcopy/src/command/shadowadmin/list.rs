@@ -1,51 +1,14 @@
-//! `shadowadmin list`: providers, writers, shadows and volumes, in the shape of `vssadmin list`.
+//! What there is, by the catalogue and by this host.
 
-use commands::{
-    parse::Typed,
-    table::{HELP, Operands},
-};
 use model::error::printable;
 use serde::Serialize;
 
-use super::{JSON, Run, Spec, view};
-use crate::{
-    catalogue::Kept,
-    console::Console,
-    failure::{Failure, Outcome},
-    volume::discover::Here,
-};
-
-/// The command.
-pub static SPEC: Spec = Spec {
-    name: "shadowadmin",
-    also: &[],
-    about: "Lists the provider, writers, shadow copies and volumes, in the shape of vssadmin",
-    common: &[HELP, JSON],
-    options: &[],
-    operands: Some(Operands {
-        shown: "list {providers|writers|shadows|volumes}",
-        doc: "What to list",
-    }),
-    run: Run::listing(run),
-};
+use super::{super::view, print};
+use crate::{catalogue::Kept, console::Console, failure::Outcome, volume::discover::Here};
 
 /// As the manual registers it.
 const PROVIDER: &str = "RM Shadow Copy Provider";
 const PROVIDER_ID: &str = "{748babd3-8c62-4b3d-b6b7-430b5f858c74}";
-
-fn run(console: &mut Console<'_>, typed: &Typed) -> Outcome {
-    let words: Vec<_> = typed.operands().iter().map(String::as_str).collect();
-    match words.as_slice() {
-        ["list", "providers"] => providers(console),
-        ["list", "writers"] => writers(console),
-        ["list", "shadows"] => shadows(console),
-        ["list", "volumes"] => volumes(console),
-        _ => {
-            let wrong = "it is `list`, and providers, writers, shadows or volumes";
-            Err(Failure::usage(console.command, words.join(" "), wrong).into())
-        }
-    }
-}
 
 #[derive(Serialize)]
 struct Provider {
@@ -55,7 +18,7 @@ struct Provider {
     version: String,
 }
 
-fn providers(console: &mut Console<'_>) -> Outcome {
+pub(super) fn providers(console: &mut Console<'_>) -> Outcome {
     let provider =
         Provider { name: PROVIDER, kind: "Hardware", id: PROVIDER_ID, version: model::version() };
     if console.json {
@@ -67,50 +30,7 @@ fn providers(console: &mut Console<'_>) -> Outcome {
     ))
 }
 
-/// A writer as its last backup left it.
-#[derive(Serialize)]
-struct Writer {
-    name: String,
-    version: String,
-    state: &'static str,
-    last_error: Option<String>,
-    last_backup: String,
-}
-
-fn writers(console: &mut Console<'_>) -> Outcome {
-    let mut found: Vec<Writer> = Vec::new();
-    // The newest backup comes last, and counts.
-    for kept in view::catalogue(console)? {
-        for writer in &kept.backup.writers {
-            let name = writer.metadata.name.clone();
-            found.retain(|other| other.name != name);
-            found.push(Writer {
-                name,
-                version: writer.metadata.version.clone(),
-                state: if writer.fault.is_none() { "[1] Stable" } else { "[11] Failed" },
-                last_error: writer.fault.clone(),
-                last_backup: kept.backup.id.to_string(),
-            });
-        }
-    }
-    found.sort_by(|one, other| one.name.cmp(&other.name));
-    if console.json {
-        return console.print_json(&found);
-    }
-    let text = found.iter().map(|writer| {
-        format!(
-            "Writer name: '{}'\n   Version: {}\n   State: {}\n   Last error: {}\n   Last backup: {}\n",
-            printable(&writer.name),
-            printable(&writer.version),
-            writer.state,
-            printable(writer.last_error.as_deref().unwrap_or("No error")),
-            writer.last_backup
-        )
-    });
-    print(console, &text.collect::<Vec<_>>(), "No writer took part in a backup of the catalog.\n")
-}
-
-fn shadows(console: &mut Console<'_>) -> Outcome {
+pub(super) fn shadows(console: &mut Console<'_>) -> Outcome {
     let mut backups = view::catalogue(console)?;
     backups.retain(|kept| kept.backup.is_there());
     if console.json {
@@ -157,7 +77,7 @@ struct Volume {
     ldevs: Vec<String>,
 }
 
-fn volumes(console: &mut Console<'_>) -> Outcome {
+pub(super) fn volumes(console: &mut Console<'_>) -> Outcome {
     let here = Here::now()?;
     let mut found: Vec<Volume> = Vec::new();
     for mount in &here.mounts.0 {
@@ -185,11 +105,4 @@ fn volumes(console: &mut Console<'_>) -> Outcome {
         })
         .collect();
     print(console, &text, "No mounted file system is on a LUN of a storage system.\n")
-}
-
-fn print(console: &mut Console<'_>, blocks: &[String], none: &str) -> Outcome {
-    match blocks {
-        [] => console.print(none),
-        blocks => console.print(&blocks.join("\n")),
-    }
 }
