@@ -131,6 +131,8 @@ messages! {
     BACKUP_RUNNING 204 Error Own "Another backup is running.";
     BACKUP_STATE 205 Error Own "The backup cannot be used in its state. Backup ID = {}";
     STILL_MOUNTED 206 Error Own "The backup is still mounted. Backup ID = {}";
+    NO_SET 207 Error Own "There is no such shadow copy set. ID = {}";
+    NOT_DELETED 208 Error Own "Not every shadow copy was deleted.";
     LOCKED 210 Information Own "The backup is locked. Backup ID = {}";
     UNLOCKED 211 Information Own "The backup is unlocked. Backup ID = {}";
     EXPORTED 212 Information Own "{} backups were exported. file = {}";
@@ -138,6 +140,7 @@ messages! {
     FILE_FAILED 214 Error Own "The file cannot be used. file = {}";
     OVERWRITTEN 220 Information Own "The backup was given up: its S-VOLs are needed. Backup ID = {}";
     BACKUP_GONE 221 Warning Own "The backup is gone: its pairs were resynchronised. Backup ID = {}";
+    DELETED 222 Information Own "The shadow copy was deleted. ID = {}";
     ARCHIVE_FAILED 400 Error Own "The archive cannot be written. archive = {}";
     ARCHIVE_BAD 401 Error Own "The archive cannot be read. archive = {}";
     SOURCE_FAILED 402 Error Own "The volume cannot be read. volume = {}";

@@ -265,6 +265,32 @@ impl Store {
         self.merged(carried, state)
     }
 
+    /// Forgets a backup, with what its writers handed over. Its ID is not given again.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], or what the file system says; then the record is still there.
+    pub fn remove(&self, id: BackupId) -> Result<(), Error> {
+        let _lock = self.lock()?;
+        let path = self.record_path(id);
+        if !path.try_exists().map_err(Error::io(&path))? {
+            return Err(Error::Unknown(id));
+        }
+        // One that was imported is known as given by its record alone.
+        if let Some(last) = self.last()? {
+            self.give(last)?;
+        }
+        let artifacts = self.artifacts_of(id);
+        match fs::remove_dir_all(&artifacts) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::Io { path: artifacts, error });
+            }
+            _ => {}
+        }
+        fs::remove_file(&path)
+            .and_then(|()| files::sync_directory(&self.root.join(BACKUPS)))
+            .map_err(Error::io(path))
+    }
+
     /// Who works with the pairs, if anybody does.
     ///
     /// # Errors

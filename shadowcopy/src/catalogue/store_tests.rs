@@ -212,6 +212,26 @@ fn artifacts_are_kept_byte_by_byte_apart_for_each_writer() {
 }
 
 #[test]
+fn a_backup_that_is_removed_leaves_nothing_but_its_id() {
+    let (Place { store, .. }, elsewhere) = (&place(), place());
+    let one = add(store);
+    add(&elsewhere.store);
+    elsewhere.store.give(id("6")).unwrap();
+    let seven = add(&elsewhere.store);
+    bundle::import(store, exported(&elsewhere.store, &[seven]).as_slice()).unwrap();
+    store.put_artifact(seven, "w", &label(b"label")).unwrap();
+    store.remove(seven).unwrap();
+    assert!(matches!(store.remove(seven), Err(Error::Unknown(gone)) if gone == seven));
+    assert_eq!(store.list().unwrap().records(), [numbered(one)]);
+    assert!(!store.path().join(format!("artifacts/{seven}")).exists());
+    assert_eq!(add(store), id("8"));
+    // What its writers handed over went before its command died.
+    store.put_artifact(one, "w", &label(b"label")).unwrap();
+    fs::remove_dir_all(store.path().join(format!("artifacts/{one}"))).unwrap();
+    store.remove(one).unwrap();
+}
+
+#[test]
 fn a_changed_artifact_is_damage() {
     let Place { store, .. } = &place();
     let one = add(store);

@@ -13,11 +13,13 @@
 //! | [`copy`] | a backup of the catalogue, and its S-VOLs |
 //! | [`mounting`] | S-VOLs mounted on this host |
 //! | [`reading`] | S-VOLs on this host while something reads them |
+//! | [`deleting`] | shadow copies and their records, gone for good |
 //! | [`restoring`] | pairs on their way to PAIR, and how far they are |
 
 pub mod asking;
 pub mod backup;
 pub mod copy;
+pub mod deleting;
 pub mod mounting;
 pub mod provider;
 pub mod reading;

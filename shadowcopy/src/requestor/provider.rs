@@ -14,6 +14,7 @@ use provider::{
     error::{Fault, Refused},
     file_journal::FileJournal,
     host::WallClock,
+    journal::{Journal as _, Record},
     session::Session,
     settings::Settings,
 };
@@ -70,6 +71,21 @@ pub fn journal(home: &Home) -> Checked<FileJournal> {
         };
         failure.object(path.display().to_string()).into()
     })
+}
+
+/// The sets that the provider knows.
+///
+/// # Errors
+/// As [`journal`].
+pub fn records(console: &Console<'_>) -> Checked<Vec<Record>> {
+    let found = journal(&console.home)?.records();
+    Ok(found.map_err(|error| journal_failed(&console.home, &error))?.records)
+}
+
+/// What the file system said of the provider's journal, as a message.
+#[must_use]
+pub fn journal_failed(home: &Home, error: &io::Error) -> Box<Failure> {
+    failed(&Fault::journal(error)).object(journal_path(home).display().to_string()).into()
 }
 
 /// Loads it with a generation in place of `VSHTCHOMRCF_MUN`.
