@@ -109,7 +109,7 @@ impl FileSystems {
 /// The journal must be there when what is frozen is in the way. Devices are those of the table:
 /// subvolumes of a btrfs have numbers of their own, and freeze together.
 fn keep_out(table: &Mounts, run: &Path, found: &[FileSystem]) -> Result<(), Fault> {
-    let below = table.under(run).map(|mount| mount.device);
+    let below = table.storing(run).map(|mount| mount.device);
     match found.iter().find(|known| Some(known.device) == below) {
         None => Ok(()),
         Some(known) => {
@@ -211,5 +211,17 @@ mod tests {
         let fault = keep_out(&table, Path::new("/srv/horcm/drm/run"), &found).unwrap_err();
         assert_eq!(fault.mount.as_deref(), Some(Path::new("/srv/data")));
         keep_out(&table, Path::new("/HORCM/drm/run"), &found).unwrap();
+    }
+
+    #[test]
+    fn a_journal_in_a_container_whose_root_is_written_to_the_set_is_in_the_way() {
+        let table = Mounts::parse(
+            b"1 0 8:1 / / rw - ext4 /dev/sda1 rw\n\
+              2 1 8:2 / /srv rw - ext4 /dev/sdb rw\n\
+              3 1 0:40 / /run/c rw - overlay overlay rw,lowerdir=/l,upperdir=/srv/c/diff\n",
+        );
+        let found = order::of(&table, &["/srv".into()]).unwrap();
+        assert!(keep_out(&table, Path::new("/run/c/HORCM/drm/run"), &found).is_err());
+        keep_out(&table, Path::new("/run/HORCM/drm/run"), &found).unwrap();
     }
 }

@@ -99,7 +99,15 @@ impl<D: Fn(&str) -> HostDisk> Here<D> {
         };
         let devices = self.devices(mount);
         let Some(first) = devices.first() else {
-            return Err(refused("it is on no disk".to_owned()).into());
+            return Err(match self.overlaid(mount) {
+                Some((upper, below)) => refused(format!(
+                    "it is an overlay: what is written to it lies in {}",
+                    upper.display()
+                ))
+                .action(format!("name {}, where that is", below.point.display())),
+                None => refused("it is on no disk".to_owned()),
+            }
+            .into());
         };
         let mut luns: Vec<(VolumeId, LunInfo)> = Vec::new();
         for name in &devices {
@@ -111,6 +119,13 @@ impl<D: Fn(&str) -> HostDisk> Here<D> {
             }
         }
         Ok((Path::new("/dev").join(first), luns))
+    }
+
+    /// The upper directory of an overlay, and the mount it lies on.
+    fn overlaid<'a>(&'a self, mount: &'a Mount) -> Option<(&'a Path, &'a Mount)> {
+        let upper = mount.upper.as_deref()?;
+        let below = self.mounts.storing(upper).filter(|below| *below != mount)?;
+        Some((upper, below))
     }
 
     /// The block devices of a file system, that which was mounted first.
@@ -193,7 +208,8 @@ pub(crate) mod tests {
 41 29 8:1 /sub /bind rw - ext4 /dev/sda1 rw\n\
 42 29 253:0 / /lv rw - xfs /dev/mapper/vg-lv rw\n\
 43 29 0:45 / /tmp rw - tmpfs none rw\n\
-44 29 0:46 / /bt rw - btrfs /dev/sdb rw\n";
+44 29 0:46 / /bt rw - btrfs /dev/sdb rw\n\
+45 29 0:47 / /c rw - overlay overlay rw,lowerdir=/l,upperdir=/data/c/diff\n";
 
     fn volumes(points: &[&str]) -> Checked<Vec<(String, u32)>> {
         let points: Vec<PathBuf> = points.iter().map(PathBuf::from).collect();
@@ -232,6 +248,13 @@ pub(crate) mod tests {
             let refused = volumes(&[point]).unwrap_err();
             assert!(refused.cause.as_deref().unwrap().contains(words), "{refused}");
         }
+    }
+
+    #[test]
+    fn an_overlay_names_the_volume_that_it_is_written_to() {
+        let refused = volumes(&["/c"]).unwrap_err();
+        assert!(refused.cause.unwrap().ends_with("lies in /data/c/diff"));
+        assert_eq!(refused.action.as_deref(), Some("name /data, where that is"));
     }
 
     #[test]

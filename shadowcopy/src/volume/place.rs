@@ -23,7 +23,7 @@ pub fn apart<D: Fn(&str) -> HostDisk>(
     action: &str,
 ) -> Checked {
     let real = nearest(path);
-    let Some(mount) = here.mounts.under(&real) else { return Ok(()) };
+    let Some(mount) = here.mounts.storing(&real) else { return Ok(()) };
     // What is on no LUN of ours is on no volume of the set.
     let luns = here.luns(mount).map(|(_, luns)| luns).unwrap_or_default();
     let shared = set.iter().find(|volume| luns.iter().any(|(lun, _)| *lun == volume.volume));
@@ -71,5 +71,12 @@ mod tests {
         assert!(error.cause.unwrap().contains("the catalogue"), "another partition of the LUN");
         assert_eq!(error.action.as_deref(), Some("move it"));
         assert_eq!(refused(Path::new("/")), None);
+        let table = format!(
+            "{table}42 29 0:40 / {} rw - overlay overlay rw,lowerdir=/l,upperdir=/data/c\n",
+            real.display()
+        );
+        let here = super::super::discover::tests::here(&sys, &table);
+        let on_overlay = apart(&here, &set, "the catalogue", &below, "move it").err();
+        assert!(on_overlay.is_some(), "what is written there is written to /data");
     }
 }
