@@ -100,8 +100,8 @@ pub(super) fn is_left(root: &Path) -> io::Result<bool> {
 pub(super) fn settle(root: &Path) -> Result<(), Error> {
     let beside = beside(root);
     if beside.symlink_metadata().is_ok() {
-        // Whoever writes there next is told what is wrong with it.
-        let _ = fs::remove_dir_all(&beside);
+        // It was a file once. Whoever writes there next is told what is wrong with it.
+        let _ = fs::remove_dir_all(&beside).or_else(|_| fs::remove_file(&beside));
     }
     let incoming = path(root);
     if !is_left(root).map_err(Error::io(&incoming))? {

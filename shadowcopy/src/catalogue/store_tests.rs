@@ -392,6 +392,10 @@ fn an_import_whose_command_died_is_finished_by_the_next() {
 fn what_an_import_left_that_died_or_cannot_be_finished_blocks_nobody() {
     let Place { store, .. } = &place();
     let one = add(store);
+    // Versions before wrote a file.
+    fs::write(store.path().join("incoming.unfinished"), "DRMCATLG").unwrap();
+    store.set_locked(one, false).unwrap();
+    nothing_is_left(store);
     // It died while it wrote.
     fs::create_dir_all(store.path().join("incoming.unfinished/0000000002/w")).unwrap();
     store.set_locked(one, true).unwrap();
