@@ -131,6 +131,8 @@ fn a_backup_without_a_record_or_without_volumes_is_deleted_too() {
     fs::write(host.lab.root().join(format!("drm/db/backups/{one}.json")), "{").unwrap();
     assert!(host.drm("drmfscat").stderr.contains("KAVX0202-W"));
     // Nobody knows whether it was locked, so no backup takes its place by itself.
+    let words = format!("shadowadmin delete shadows -shadow={set}");
+    refused(&host.drm(&format!("drmfsbackup {}", host.both())), "KAVX0101-E", &words);
     assert_eq!(host.drm(&format!("drmfsbackup {} -rc local_0", host.both())).code, Some(0));
     let two = ids(&host).pop().unwrap();
     let unknown = host.drm(&format!("shadowadmin delete shadows -shadow={set} -quiet"));
@@ -151,7 +153,7 @@ fn a_backup_without_a_record_or_without_volumes_is_deleted_too() {
     host.lab.shut_down(&[50, 51]).ok();
     let gone = host.drm(&format!("shadowadmin delete shadows -shadow={four} -quiet"));
     assert_eq!(gone.code, Some(1), "{gone}");
-    assert_eq!(ids(&host), [four.clone()], "it is not forgotten by the way");
+    assert_eq!(ids(&host), [&*four], "it is not forgotten by the way");
     host.drm(&format!("shadowadmin delete shadows -shadow={four} -record -quiet")).ok();
     assert_eq!((ids(&host).len(), sets(&host)), (0, 0));
     host.lab.start(&[50, 51]).ok();

@@ -120,7 +120,10 @@ fn unnamed(console: &Console<'_>, backups: &[Backup], pairs: &[Pair]) -> Outcome
                 .object(pair.to_string())
                 .state(format!("holds shadow copy set {}", set.set))
                 .cause("the catalog has no record of it that can be read")
-                .action("drmdbimport its record from an export, or give it up with -rc local_MU#")
+                .action(format!(
+                    "drmdbimport its record from an export, or shadowadmin delete shadows -shadow={}",
+                    set.set
+                ))
                 .into());
         }
     }
