@@ -1,4 +1,4 @@
-//! The messages of the `drm` commands, as one table.
+//! The messages of the backup commands, as one table.
 //!
 //! A message is `KAVXnnnn-Z text`; Z is I (information), W (warning), E (error) or Q (question).
 //! Those of the manual (MK-94HC074, examples and Table 4.1) stand here with its ids and texts.
