@@ -25,6 +25,8 @@ rmdir "%PROVIDER%" 2>nul
 net START "Volume Shadow Copy"
 
 :programs
+del /q "%ROOT%\etc\drmexgbackup.exe" 2>nul
+if exist "%ROOT%\etc\drmexgbackup.exe" goto failed
 if not exist "%ROOT%\etc\horcm.exe" goto done
 for /f %%n in ('"%ROOT%\etc\horcm.exe" --list') do del /q "%ROOT%\etc\%%n.exe" 2>nul
 del /q "%ROOT%\etc\horcmd.exe"

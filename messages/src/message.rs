@@ -154,6 +154,8 @@ messages! {
     BACKUP_END 1601 Information Manual "Backup processing has finished.";
     NOT_MOUNTED_STORES 1608 Error Manual "Information stores that have not been mounted exist. For a storage group to be backed up using VSS, all information stores must be mounted.";
     DIRECTORY_DIFFERS 1609 Error Manual "The system stops processing if information from Active Directory and VSS do not match.";
+    DOCUMENTS_KEPT 1610 Information Own "The documents of the backup were written. folder = {}";
+    NOT_VERIFIED 1611 Warning Own "The databases in the shadow copies were not verified. Backup ID = {}";
     VSS_SYSTEM 5000 Error Manual "Backup by VSS cannot be performed in this OS.";
     VSS_CLUSTER 5001 Error Manual "Backup by VSS cannot be performed in the cluster environment.";
     VSS_GENERATION 5002 Error Manual "The system environment variable VSHTCHOMRCF_MUN is not set, or an illegal value is set. Make sure that VSS has been set up correctly.";
@@ -169,6 +171,7 @@ messages! {
     RECOVERED 5107 Information Own "What a command left that died was undone. Backup ID = {}";
     WRITER_FAILED 5108 Error Own "A writer cannot take part in the backup. writer name = {}";
     CONFIGURATION 5109 Error Own "The configuration of writers cannot be used.";
+    VSS_LATE 5110 Error Own "VSS did not finish in time. call = {}";
     VSS_FAILED 10434 Error Manual "An error occurred in VSS.";
     VDS_FAILED 10435 Error Manual "An error occurred in Virtual Disk Service.";
 }

@@ -15,6 +15,9 @@ impl Guid {
     pub const NULL: Self = Self(0);
 }
 
+/// The provider's own id, by which requestors ask for it (MK-94HC074 3.5.3).
+pub const PROVIDER: Guid = Guid(0x748b_abd3_8c62_4b3d_b6b7_430b_5f85_8c74);
+
 impl fmt::Display for Guid {
     /// `{748babd3-8c62-4b3d-b6b7-430b5f858c74}`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -14,7 +14,7 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use crate::{
     cargo::{Result, workspace},
-    windows::{self, Purpose},
+    windows::{self, PROGRAMS, Purpose},
 };
 
 /// The name of the file, and of the folder in it.
@@ -34,7 +34,7 @@ pub fn run() -> Result {
 }
 
 fn pack(mut archive: ZipWriter<impl Write + Seek>, programs: &Path) -> Result {
-    for program in ["horcm.exe", "horcmd.exe"] {
+    for program in PROGRAMS {
         let bytes = read(&programs.join(program))?;
         add(&mut archive, &format!("HORCM/etc/{program}"), &bytes)?;
     }
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn programs_and_scripts_are_packed_as_windows_wants_them() {
         let programs = tempfile::tempdir().unwrap();
-        for program in ["horcm.exe", "horcmd.exe", "RMVSSPRV.dll"] {
+        for program in PROGRAMS.into_iter().chain(["RMVSSPRV.dll"]) {
             fs::write(programs.path().join(program), program.repeat(100)).unwrap();
         }
         let mut bytes = Cursor::new(Vec::new());
@@ -116,7 +116,9 @@ mod tests {
             file.read_to_string(&mut text).unwrap();
             text
         };
-        assert_eq!(read("HORCM/etc/horcmd.exe"), "horcmd.exe".repeat(100));
+        for program in PROGRAMS {
+            assert_eq!(read(&format!("HORCM/etc/{program}")), program.repeat(100));
+        }
         assert_eq!(read("HORCM/Tool/RMVSSPRV.dll"), "RMVSSPRV.dll".repeat(100));
         for text in
             ["install.cmd", "uninstall.cmd", "register_app.vbs", "HORCM/etc/samples/horcm50.conf"]

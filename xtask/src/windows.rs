@@ -25,6 +25,12 @@ const LINKER: &str = "x86_64-w64-mingw32-gcc";
 /// The provider's DLL as cargo names it.
 const PROVIDER: &str = "rmvssprv.dll";
 
+/// What is given away, in one build: packages that share libraries share what these are made with.
+const PACKAGES: [&str; 7] =
+    ["rmvssprv", "--package", "horcmd", "--package", "commands", "--package", "drmexgbackup"];
+/// The programs that are given away.
+pub const PROGRAMS: [&str; 3] = ["horcm.exe", "horcmd.exe", "drmexgbackup.exe"];
+
 /// What programs are built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -59,18 +65,18 @@ pub fn build(purpose: Purpose) -> Result<PathBuf> {
     let build = Build { ours, purpose, target: target() };
     let folder = build.target.join(purpose.folder());
     fs::create_dir_all(&folder).map_err(said(&folder))?;
+    let mut taken = vec![(PROVIDER, "RMVSSPRV.dll")];
+    taken.extend(PROGRAMS.map(|program| (program, program)));
+    let mut packages = PACKAGES.to_vec();
     if purpose == Purpose::Test {
         build.packages(&["rmvssprv", "--features", "fault-injection"])?;
         take(&build.made(PROVIDER), &folder.join("rmvssprv-faults.dll"))?;
-        build.packages(&["rmvssprv", "--package", "vss-harness"])?;
-        take(&build.made("vss-harness.exe"), &folder.join("vss-harness.exe"))?;
-    } else {
-        build.packages(&["rmvssprv"])?;
+        packages.extend(["--package", "vss-harness", "--package", "vss-mock"]);
+        taken.extend([("vss-harness.exe", "vss-harness.exe"), ("vss_mock.dll", "vss-mock.dll")]);
     }
-    take(&build.made(PROVIDER), &folder.join("RMVSSPRV.dll"))?;
-    build.packages(&["horcmd", "--package", "commands"])?;
-    for program in ["horcm.exe", "horcmd.exe"] {
-        take(&build.made(program), &folder.join(program))?;
+    build.packages(&packages)?;
+    for (made, name) in taken {
+        take(&build.made(made), &folder.join(name))?;
     }
     Ok(folder)
 }

@@ -4,7 +4,7 @@
 use windows::core::GUID;
 
 /// The provider, as `vssadmin list providers` shows it.
-pub const PROVIDER: GUID = GUID::from_u128(0x748b_abd3_8c62_4b3d_b6b7_430b_5f85_8c74);
+pub const PROVIDER: GUID = GUID::from_u128(provider::guid::PROVIDER.0);
 /// Its class.
 pub const CLASS: GUID = GUID::from_u128(0x7ee0_29c4_8eb4_4a12_9a85_8918_2048_3ea9);
 /// Its name.
