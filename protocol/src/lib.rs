@@ -12,6 +12,7 @@
 //! | [`codec`] | bodies to bytes and back |
 //! | [`request_id`] | the name of one request, end to end |
 //! | [`key`], `key_file` | the shared secret, the ring a server accepts, keys on disk |
+//! | [`durable`] | names of files that outlive a loss of power |
 //! | [`here`] | this host and this user, as names of files carry them |
 //! | [`home`] | where an installation keeps its files |
 //! | `platform` | what differs between operating systems |
@@ -38,6 +39,7 @@ mod call;
 pub mod caller;
 pub mod client;
 pub mod codec;
+pub mod durable;
 pub mod endpoint;
 pub mod frame;
 pub mod here;

@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use protocol::codec;
+use protocol::{codec, durable};
 
 use crate::{
     guid::SetId,
@@ -57,11 +57,6 @@ impl FileJournal {
         let name = set.to_string();
         self.dir.join(format!("{}.set", name.trim_matches(['{', '}'])))
     }
-
-    /// Makes names in the directory durable. Windows has no such call, and NTFS no need of it.
-    fn sync(&self) -> io::Result<()> {
-        if cfg!(unix) { File::open(&self.dir)?.sync_all() } else { Ok(()) }
-    }
 }
 
 impl Journal for FileJournal {
@@ -93,15 +88,11 @@ impl Journal for FileJournal {
         let mut file = File::create(&draft)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
-        fs::rename(&draft, &path)?;
-        self.sync()
+        durable::replace(&draft, &path)
     }
 
     fn remove(&mut self, set: SetId) -> io::Result<()> {
-        match fs::remove_file(self.file(set)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => self.sync(),
-        }
+        durable::remove(&self.file(set))
     }
 }
 

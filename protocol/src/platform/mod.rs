@@ -9,10 +9,10 @@ mod windows;
 #[cfg(unix)]
 pub(crate) use unix::{
     default_root, exposure, host_name, is_own, make_private_folder, opens_own, private_file,
-    system_conf_dir, user_id,
+    remove, replace, system_conf_dir, user_id,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
     default_root, exposure, host_name, is_own, make_private_folder, opens_own, private_file,
-    system_conf_dir, user_id,
+    remove, replace, system_conf_dir, user_id,
 };

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    fs::{DirBuilder, File, Metadata, OpenOptions},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions},
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -45,6 +45,22 @@ pub(crate) fn opens_own() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
     options
+}
+
+/// Gives a file the name of another, and sees that it keeps it.
+pub(crate) fn replace(draft: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(draft, path)?;
+    sync_names_beside(path)
+}
+
+/// Removes a file, and sees that it stays away.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)?;
+    sync_names_beside(path)
+}
+
+fn sync_names_beside(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 /// Whether it is this user's, and nobody else may do anything with it.

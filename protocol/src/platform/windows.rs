@@ -3,7 +3,7 @@
 use std::{
     env,
     ffi::c_void,
-    fs::{File, Metadata, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io,
     os::windows::{ffi::OsStrExt, fs::OpenOptionsExt},
     path::{Path, PathBuf},
@@ -17,7 +17,10 @@ use windows_sys::Win32::{
         GetSidSubAuthority, GetSidSubAuthorityCount, GetTokenInformation, SECURITY_ATTRIBUTES,
         TOKEN_QUERY, TOKEN_USER, TokenUser,
     },
-    Storage::FileSystem::{CreateDirectoryW, FILE_FLAG_OPEN_REPARSE_POINT},
+    Storage::FileSystem::{
+        CreateDirectoryW, FILE_FLAG_OPEN_REPARSE_POINT, MOVEFILE_REPLACE_EXISTING,
+        MOVEFILE_WRITE_THROUGH, MoveFileExW,
+    },
     System::Threading::{GetCurrentProcess, OpenProcessToken},
 };
 
@@ -42,7 +45,7 @@ pub(crate) fn system_conf_dir() -> PathBuf {
 /// # Errors
 /// What the file system says.
 pub(crate) fn make_private_folder(path: &Path) -> io::Result<()> {
-    let path: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
+    let path = wide(path);
     let sddl: Vec<u16> = PRIVATE.encode_utf16().collect();
     let mut descriptor = null_mut();
     // SAFETY: the text ends with a zero; the descriptor is written where it points, no size is asked.
@@ -82,6 +85,28 @@ pub(crate) fn opens_own() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
     options
+}
+
+/// Gives a file the name of another, and sees that it keeps it.
+pub(crate) fn replace(draft: &Path, path: &Path) -> io::Result<()> {
+    let (draft, path) = (wide(draft), wide(path));
+    let how = MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH;
+    // SAFETY: both paths end with a zero.
+    if unsafe { MoveFileExW(draft.as_ptr(), path.as_ptr(), how) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Removes a file, and sees that it stays away: nothing waits for a removal, but for a new name.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    let gone = path.with_extension("gone");
+    replace(path, &gone)?;
+    fs::remove_file(gone)
+}
+
+fn wide(path: &Path) -> Vec<u16> {
+    path.as_os_str().encode_wide().chain([0]).collect()
 }
 
 /// Whose a file is, its folder says: [`make_private_folder`].
