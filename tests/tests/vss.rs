@@ -8,8 +8,9 @@ use std::fs;
 
 use ::provider::{event::Event, guid::Guid, lun::LunInfo};
 use coordinating::{
-    ALREADY_REGISTERED, BAD_STATE, CLASS, DLL, E_ACCESSDENIED, E_INVALIDARG, E_NOTIMPL, FINISHED,
-    NO_SUCH_KEY, NOT_REGISTERED, TOO_MANY_SNAPSHOTS, VETO, dll, guid, text, vss,
+    ALREADY_REGISTERED, BAD_STATE, CLASS, DLL, E_ACCESSDENIED, E_INVALIDARG, E_NOTIMPL, FAULTY,
+    FINISHED, NO_SUCH_KEY, NOT_REGISTERED, PROVIDER_IN_USE, TOO_MANY_SNAPSHOTS, VETO, dll, guid,
+    text, vss,
 };
 use lab::{
     Lab, bytes as patterns,
@@ -70,7 +71,12 @@ fn the_dll_tells_com_the_event_viewer_and_vss_who_it_is() {
     vss.say(&format!("answer {ALREADY_REGISTERED:x}")).ok();
     vss.say(&register).ok();
     vss.say(&format!("answer {E_ACCESSDENIED:x}")).ok();
-    assert_eq!(vss.say(&register).hresult, E_ACCESSDENIED);
+    let other = vss.say(&format!("register {}", dll(FAULTY)));
+    assert_eq!(other.hresult, E_ACCESSDENIED);
+    assert_eq!(vss.say(&format!("keys {CLASS}")), keys, "what was registered before is back");
+    vss.say(&format!("answer {PROVIDER_IN_USE:x}")).ok();
+    assert_eq!(vss.say(&unregister).hresult, PROVIDER_IN_USE);
+    assert_eq!(vss.say(&format!("keys {CLASS}")), keys, "VSS still uses it");
     vss.say("answer 0").ok();
     vss.say("told").ok();
     vss.say(&unregister).ok();
@@ -78,6 +84,9 @@ fn the_dll_tells_com_the_event_viewer_and_vss_who_it_is() {
     assert_eq!(vss.say(&format!("keys {CLASS}")).hresult, NO_SUCH_KEY);
     vss.say(&format!("answer {NOT_REGISTERED:x}")).ok();
     vss.say(&unregister).ok();
+    vss.say(&format!("answer {E_ACCESSDENIED:x}")).ok();
+    assert_eq!(vss.say(&register).hresult, E_ACCESSDENIED);
+    assert_eq!(vss.say(&format!("keys {CLASS}")).hresult, NO_SUCH_KEY, "nothing is left of it");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `identity` | who the provider is: class, provider, version, event source |
 //! | `factory` | the class factory, `DllGetClassObject`, `DllCanUnloadNow` |
-//! | `register`, `admin` | `DllRegisterServer`, `DllUnregisterServer`; what the coordinator is told |
+//! | `register`, `registry`, `admin` | `DllRegisterServer`, `DllUnregisterServer`; the keys they write; what the coordinator is told |
 //! | `desk` | the one provider of the process: loaded, called, unloaded |
 //! | `object`, `hardware`, `create` | the object, and its interfaces |
 //! | `resync` | a revert under way, as `IVssAsync` |
@@ -49,6 +49,8 @@ mod memory;
 mod object;
 #[cfg(windows)]
 mod register;
+#[cfg(windows)]
+mod registry;
 #[cfg(windows)]
 mod resident;
 #[cfg(windows)]

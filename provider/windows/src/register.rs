@@ -1,15 +1,14 @@
-//! What `regsvr32` and installers call.
+//! What `regsvr32` and installers call: all of it is registered, or none.
 //!
-//! Written: `HKCR\CLSID\{class}` with `InprocServer32`, and the event source below
-//! `HKLM\SYSTEM\CurrentControlSet\Services\Eventlog\Application`. What VSS knows is its own affair
-//! (`IVssAdmin`). In the process of VSS the provider does not run: a COM+ application hosts it,
-//! which the installation script makes.
+//! The registry has class and event source; what VSS knows is its own affair (`IVssAdmin`). In the
+//! process of VSS the provider does not run: a COM+ application hosts it, which the installation
+//! script makes.
 
 use std::panic::catch_unwind;
 
 use windows::{
     Win32::{
-        Foundation::{E_UNEXPECTED, ERROR_FILE_NOT_FOUND, HMODULE, S_OK},
+        Foundation::{E_UNEXPECTED, HMODULE, S_OK},
         System::LibraryLoader::{
             GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
             GetModuleFileNameW, GetModuleHandleExW,
@@ -17,58 +16,30 @@ use windows::{
     },
     core::{Error, HRESULT, PCWSTR, Result},
 };
-use windows_registry::{CLASSES_ROOT, Key, LOCAL_MACHINE};
 
-use crate::{admin, identity};
+use crate::{admin, registry};
 
-const EVENT_SOURCES: &str = r"SYSTEM\CurrentControlSet\Services\Eventlog\Application";
-/// Errors, warnings and information.
-const TYPES_SUPPORTED: u32 = 7;
-
-/// Registers class, event source and provider.
+/// Registers class, event source and provider. Where that fails, what was registered before is
+/// registered again.
 #[unsafe(no_mangle)]
 pub extern "system" fn DllRegisterServer() -> HRESULT {
     at_the_edge(|| {
-        let path = own_path()?;
-        let class = CLASSES_ROOT.create(class_key())?;
-        class.set_string("", identity::NAME)?;
-        let server = class.create("InprocServer32")?;
-        server.set_string("", &path)?;
-        // AbortSnapshots must get in while EndPrepareSnapshots waits, so on another thread.
-        server.set_string("ThreadingModel", "Both")?;
-        let source = LOCAL_MACHINE.create(event_key())?;
-        source.set_u32("CustomSource", 1)?;
-        source.set_expand_string("EventMessageFile", &path)?;
-        source.set_u32("TypesSupported", TYPES_SUPPORTED)?;
-        admin::register()
+        let before = registry::registered();
+        registry::write(&own_path()?).and_then(|()| admin::register()).inspect_err(|_| {
+            // Why it was not registered is what must be known, whatever comes of this.
+            let _ = before.map_or_else(registry::remove, |path| registry::write(&path));
+        })
     })
 }
 
-/// Takes all of it out again; what is not there is fine.
+/// Takes all of it out again; what is not there is fine. A provider that VSS will not let go stays
+/// registered: without its class VSS could not load what it still knows.
 #[unsafe(no_mangle)]
 pub extern "system" fn DllUnregisterServer() -> HRESULT {
     at_the_edge(|| {
-        // The files are about to go, so the keys must, whatever the coordinator says.
-        let told = admin::unregister();
-        remove(CLASSES_ROOT, &class_key())?;
-        remove(LOCAL_MACHINE, &event_key())?;
-        told
+        admin::unregister()?;
+        registry::remove()
     })
-}
-
-fn class_key() -> String {
-    format!(r"CLSID\{{{:?}}}", identity::CLASS)
-}
-
-fn event_key() -> String {
-    format!(r"{EVENT_SOURCES}\{}", identity::EVENT_SOURCE)
-}
-
-fn remove(root: &Key, path: &str) -> Result<()> {
-    match root.remove_tree(path) {
-        Err(error) if error.code() == ERROR_FILE_NOT_FOUND.to_hresult() => Ok(()),
-        done => done,
-    }
 }
 
 /// This DLL in memory.

@@ -29,6 +29,7 @@ pub const BAD_STATE: u32 = 0x8004_2301;
 pub const ALREADY_REGISTERED: u32 = 0x8004_2303;
 pub const NOT_REGISTERED: u32 = 0x8004_2304;
 pub const VETO: u32 = 0x8004_2306;
+pub const PROVIDER_IN_USE: u32 = 0x8004_2307;
 pub const OBJECT_NOT_FOUND: u32 = 0x8004_2308;
 pub const FINISHED: u32 = 0x0004_230a;
 pub const NOT_OURS: u32 = 0x8004_230e;
