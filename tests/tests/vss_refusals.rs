@@ -110,7 +110,7 @@ fn what_no_coordinator_hands_in_is_refused_and_nothing_is_touched() {
     let answer = vss.say("malformed");
     let (last, cases) = answer.lines.split_last().unwrap();
     assert_eq!(last, "untouched true");
-    assert_eq!(cases.len(), 3 * 6 + 5 + 8 * 8);
+    assert_eq!(cases.len(), 3 * 6 + 6 + 8 * 8);
     for case in cases {
         assert!(case.ends_with(&format!("{E_INVALIDARG:#010x}")), "{case}");
     }

@@ -9,13 +9,13 @@ use std::{
 use windows::{
     Win32::{
         Foundation::{CLASS_E_CLASSNOTAVAILABLE, CLASS_E_NOAGGREGATION, E_POINTER, S_FALSE, S_OK},
-        Storage::Vss::{IVssHardwareSnapshotProviderEx, VSS_E_PROVIDER_VETO},
+        Storage::Vss::VSS_E_PROVIDER_VETO,
         System::Com::{IClassFactory, IClassFactory_Impl},
     },
     core::{BOOL, Error, GUID, HRESULT, IUnknown, Interface, Ref, Result, implement},
 };
 
-use crate::{identity, object::Object};
+use crate::{hardware_ex::HardwareProviderEx, identity, object::Object};
 
 /// Objects and locks that need this DLL.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
@@ -57,7 +57,7 @@ impl IClassFactory_Impl for Factory_Impl {
         if !outer.is_null() {
             return Err(CLASS_E_NOAGGREGATION.into());
         }
-        let made = catch_unwind(|| IVssHardwareSnapshotProviderEx::from(Object::new()));
+        let made = catch_unwind(|| HardwareProviderEx::from(Object::new()));
         let object = made.map_err(|_| Error::from_hresult(VSS_E_PROVIDER_VETO))?;
         // SAFETY: both were checked above, and are what COM's contract says.
         unsafe { object.query(iid, out).ok() }

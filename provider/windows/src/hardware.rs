@@ -1,4 +1,4 @@
-//! IVssHardwareSnapshotProvider and IVssHardwareSnapshotProviderEx: LUNs.
+//! IVssHardwareSnapshotProvider: LUNs.
 
 use provider::{
     context::Context,
@@ -6,17 +6,10 @@ use provider::{
     error::{Fault, Outcome},
     event::Event,
     guid::{Guid, SetId, SnapshotId},
-    provider::StateChange,
 };
 use windows::{
-    Win32::{
-        Foundation::E_NOTIMPL,
-        Storage::{
-            VirtualDiskService::VDS_LUN_INFORMATION as Lun,
-            Vss::{
-                IVssAsync, IVssHardwareSnapshotProvider_Impl, IVssHardwareSnapshotProviderEx_Impl,
-            },
-        },
+    Win32::Storage::{
+        VirtualDiskService::VDS_LUN_INFORMATION as Lun, Vss::IVssHardwareSnapshotProvider_Impl,
     },
     core::{BOOL, GUID, Result},
 };
@@ -25,7 +18,6 @@ use crate::{
     desk,
     lun::{Draft, Luns},
     object::Object_Impl,
-    resync::Revert,
 };
 
 // The SAFETY comments below speak of one contract: VSS hands in arrays of as many elements as it
@@ -160,48 +152,5 @@ impl IVssHardwareSnapshotProvider_Impl for Object_Impl {
             let luns = unsafe { Luns::take(lun, 1)?.read()? };
             luns.iter().try_for_each(|lun| Ok(provider.on_lun_empty(lun)?))
         })
-    }
-}
-
-impl IVssHardwareSnapshotProviderEx_Impl for Object_Impl {
-    /// Reserved by VSS.
-    fn GetProviderCapabilities(&self) -> Result<u64> {
-        Err(E_NOTIMPL.into())
-    }
-
-    fn OnLunStateChange(
-        &self,
-        snapshots: *const Lun,
-        originals: *const Lun,
-        count: u32,
-        flags: u32,
-    ) -> Result<()> {
-        desk::call(Entry::OnLunStateChange, |provider| {
-            // SAFETY: VSS's contract.
-            let (snapshots, originals) = unsafe {
-                (Luns::take(snapshots, count)?.read()?, Luns::take(originals, count)?.read()?)
-            };
-            Ok(provider.on_lun_state_change(&snapshots, &originals, StateChange(flags))?)
-        })
-    }
-
-    fn ResyncLuns(
-        &self,
-        snapshots: *const Lun,
-        originals: *const Lun,
-        count: u32,
-    ) -> Result<IVssAsync> {
-        desk::call(Entry::ResyncLuns, |provider| {
-            // SAFETY: VSS's contract.
-            let (snapshots, originals) = unsafe {
-                (Luns::take(snapshots, count)?.read()?, Luns::take(originals, count)?.read()?)
-            };
-            Ok(Revert::of(provider.resync_luns(&snapshots, &originals)?).into())
-        })
-    }
-
-    /// Reserved by VSS.
-    fn OnReuseLuns(&self, _: *const Lun, _: *const Lun, _: u32) -> Result<()> {
-        Err(E_NOTIMPL.into())
     }
 }

@@ -9,7 +9,7 @@
 //! | `factory` | the class factory, `DllGetClassObject`, `DllCanUnloadNow` |
 //! | `register`, `registry`, `admin` | `DllRegisterServer`, `DllUnregisterServer`; the keys they write; what the coordinator is told |
 //! | `desk` | the one provider of the process: loaded, called, unloaded |
-//! | `object`, `hardware`, `create` | the object, and its interfaces |
+//! | `object`, `hardware`, `hardware_ex`, `create` | the object, and its interfaces |
 //! | `resync` | a revert under way, as `IVssAsync` |
 //! | `lun`, `memory` | `VDS_LUN_INFORMATION` read and written; memory of the COM task allocator |
 //! | `host`, `installation` | account, environment, where RAID Manager is |
@@ -35,6 +35,8 @@ mod factory;
 mod fault;
 #[cfg(windows)]
 mod hardware;
+#[cfg(windows)]
+mod hardware_ex;
 #[cfg(windows)]
 mod host;
 #[cfg(windows)]

@@ -7,21 +7,17 @@ use windows::{
     Win32::{
         Foundation::S_FALSE,
         Storage::Vss::{
-            IVssHardwareSnapshotProviderEx, IVssProviderCreateSnapshotSet,
-            IVssProviderNotifications, IVssProviderNotifications_Impl,
+            IVssProviderCreateSnapshotSet, IVssProviderNotifications,
+            IVssProviderNotifications_Impl,
         },
     },
     core::{BOOL, Error, IUnknown, Ref, Result, implement},
 };
 
-use crate::{desk, factory::Held, resident};
+use crate::{desk, factory::Held, hardware_ex::HardwareProviderEx, resident};
 
 /// An object of the class.
-#[implement(
-    IVssHardwareSnapshotProviderEx,
-    IVssProviderCreateSnapshotSet,
-    IVssProviderNotifications
-)]
+#[implement(HardwareProviderEx, IVssProviderCreateSnapshotSet, IVssProviderNotifications)]
 pub struct Object {
     loaded: AtomicBool,
     _held: Held,

@@ -87,6 +87,8 @@ pub fn all(caller: &Caller) -> Answer {
         let supported = (base.AreLunsSupported)(this, 1, 0, null(), place, null_mut());
         say("AreLunsSupported", "no answer", supported);
         say("OnLunEmpty", "no LUN", (base.OnLunEmpty)(this, null(), null()));
+        let resynced = (extended.ResyncLuns)(this, place, place, 1, null_mut());
+        say("ResyncLuns", "no answer", resynced);
         for (case, mut bad) in bad_luns() {
             let bad = &raw mut bad;
             let calls = [
