@@ -77,6 +77,13 @@ impl Fault {
             .action("make its directory writable, on a disk that is not copied itself")
     }
 
+    /// Whether it is of the way to the storage system (EX_ATTHOR, EX_ENORMT, EX_CMDIOE, EX_COMERR
+    /// ...), and says nothing of the pairs: asked again, the answer may be another.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self.event, Event::Atthor | Event::Cmdioe)
+    }
+
     /// The refusal of a call.
     #[must_use]
     pub fn at(self, entry: Entry) -> Refused {

@@ -101,8 +101,8 @@ fn the_original_becomes_what_the_copy_was() {
     lab.write(PVOL, 0, &vec![0; 1 << 20]).ok();
     let copies = provider.get_target_luns(std::slice::from_ref(&original)).unwrap();
     provider.locate_luns(&copies).unwrap();
-    let resync = provider.resync_luns(&copies, std::slice::from_ref(&original)).unwrap();
-    assert!(provider.wait_resynced(&resync, Duration::from_secs(60)).unwrap());
+    let mut resync = provider.resync_luns(&copies, std::slice::from_ref(&original)).unwrap();
+    assert!(provider.wait_resynced(&mut resync, Duration::from_secs(60)).unwrap());
     assert_eq!(lab.read(PVOL, 0, 1 << 20), good);
     assert!(hosts.is_hidden(2), "it follows the original again");
     assert_eq!(lab.cci(50, "pairvolchk -g snap -ss").code, Some(23), "PVOL_PAIR");

@@ -9,8 +9,8 @@ use std::fs;
 use ::provider::{event::Event, guid::Guid, lun::LunInfo};
 use coordinating::{
     ALREADY_REGISTERED, BAD_STATE, CLASS, DLL, E_ACCESSDENIED, E_INVALIDARG, E_NOTIMPL, FAULTY,
-    FINISHED, NO_SUCH_KEY, NOT_REGISTERED, PROVIDER_IN_USE, TOO_MANY_SNAPSHOTS, VETO, dll, guid,
-    text, vss,
+    FINISHED, NO_SUCH_KEY, NOT_REGISTERED, PENDING, PROVIDER_IN_USE, TOO_MANY_SNAPSHOTS, VETO, dll,
+    guid, text, vss,
 };
 use lab::{
     Lab, bytes as patterns,
@@ -91,7 +91,7 @@ fn the_dll_tells_com_the_event_viewer_and_vss_who_it_is() {
 
 #[test]
 fn a_copy_is_made_found_deleted_and_reverted_as_vss_does_it() {
-    let lab = seeds_pair();
+    let mut lab = seeds_pair();
     let hosts = Hosts::of(&lab);
     let mut vss = vss(&lab, DLL);
     vss.say("OnLoad").ok();
@@ -161,6 +161,12 @@ fn a_copy_is_made_found_deleted_and_reverted_as_vss_does_it() {
     }
 
     vss.say("ResyncLuns arrived=original").ok();
+    lab.kill_horcmd(50);
+    let unheard = vss.say("QueryStatus");
+    unheard.fails(0, "EV_ATTHOR");
+    assert_eq!(unheard.lines, [format!("status {PENDING:#010x}")], "the array goes on");
+    vss.say("QueryStatus").ok();
+    lab.start(&[50]).ok();
     vss.say("Wait 60000").ok();
     assert_eq!(vss.say("QueryStatus").ok(), [format!("status {FINISHED:#010x}")]);
     assert_eq!(vss.say("QueryStatus null").hresult, E_INVALIDARG);

@@ -59,6 +59,8 @@ pub struct Limits {
     pub poll: Duration,
     /// CommitSnapshots: writes are held no longer.
     pub commit: Duration,
+    /// A revert: how long nobody may be able to say how it stands.
+    pub unheard: Duration,
 }
 
 impl Default for Limits {
@@ -67,6 +69,7 @@ impl Default for Limits {
             prepare: Duration::from_secs(60 * 60),
             poll: Duration::from_millis(100),
             commit: Duration::from_secs(10),
+            unheard: Duration::from_secs(10 * 60),
         }
     }
 }

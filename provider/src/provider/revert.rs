@@ -16,6 +16,8 @@ use crate::{
 pub struct Resync {
     pairs: Vec<Pair>,
     begun: Duration,
+    /// Since when nobody could say how it stands.
+    unheard: Option<Duration>,
 }
 
 impl Provider {
@@ -54,7 +56,7 @@ impl Provider {
             }
             this.raid.hide(&pairs, true)?;
             this.raid.order(&pairs, Towards::Restore)?;
-            Ok(Resync { pairs, begun: this.outside.clock.now() })
+            Ok(Resync { pairs, begun: this.outside.clock.now(), unheard: None })
         })
     }
 
@@ -72,21 +74,22 @@ impl Provider {
         self.check_split(pair)
     }
 
-    /// Whether a revert is done.
+    /// Whether a revert is done. The array goes on with it while a daemon or the way to the array is
+    /// away: that is told once, and is no end before [`super::Limits::unheard`].
     ///
     /// # Errors
     /// EV_INVSTP when a pair went elsewhere than to PAIR; what RAID Manager says.
-    pub fn is_resynced(&mut self, resync: &Resync) -> Result<bool, Refused> {
-        self.call(Entry::ResyncLuns, |this| this.look(resync))
+    pub fn is_resynced(&mut self, resync: &mut Resync) -> Result<bool, Refused> {
+        self.call(Entry::ResyncLuns, |this| this.hear(resync))
     }
 
     /// Waits for a revert, at most `limit` from its beginning; `false` when it is not done then.
     ///
     /// # Errors
     /// As [`Provider::is_resynced`].
-    pub fn wait_resynced(&mut self, resync: &Resync, limit: Duration) -> Result<bool, Refused> {
+    pub fn wait_resynced(&mut self, resync: &mut Resync, limit: Duration) -> Result<bool, Refused> {
         self.call(Entry::ResyncLuns, |this| {
-            while !this.look(resync)? {
+            while !this.hear(resync)? {
                 if this.outside.clock.now().saturating_sub(resync.begun) >= limit {
                     return Ok(false);
                 }
@@ -96,9 +99,29 @@ impl Provider {
         })
     }
 
-    fn look(&mut self, resync: &Resync) -> Outcome<bool> {
+    fn hear(&mut self, resync: &mut Resync) -> Outcome<bool> {
+        let fault = match self.look(&resync.pairs) {
+            Err(fault) if fault.may_pass() => fault,
+            heard => {
+                resync.unheard = None;
+                return heard;
+            }
+        };
+        let now = self.outside.clock.now();
+        match resync.unheard {
+            Some(since) if now.saturating_sub(since) >= self.limits.unheard => Err(fault),
+            Some(_) => Ok(false),
+            None => {
+                resync.unheard = Some(now);
+                self.tell(fault, Entry::ResyncLuns);
+                Ok(false)
+            }
+        }
+    }
+
+    fn look(&mut self, pairs: &[Pair]) -> Outcome<bool> {
         let mut done = true;
-        for pair in &resync.pairs {
+        for pair in pairs {
             let standing = self.raid.standing(pair)?;
             match standing.usable(pair) {
                 Use::Ready => self.forget(pair)?,

@@ -199,13 +199,40 @@ fn the_originals_become_what_the_copies_are() {
     let before: Vec<_> = world.lock().pairs.iter().map(|known| known.svol).collect();
     world.lock().pairs.iter_mut().for_each(|known| known.pvol = 999);
     let (copies, originals) = ([svol(0), svol(1)], [pvol(0), pvol(1)]);
-    let resync = provider.resync_luns(&copies, &originals).unwrap();
-    assert!(!provider.is_resynced(&resync).unwrap(), "it copies");
-    assert!(provider.wait_resynced(&resync, Duration::from_secs(10)).unwrap());
+    let mut resync = provider.resync_luns(&copies, &originals).unwrap();
+    assert!(!provider.is_resynced(&mut resync).unwrap(), "it copies");
+    assert!(provider.wait_resynced(&mut resync, Duration::from_secs(10)).unwrap());
     let world = world.lock();
     assert_eq!(world.pairs.iter().map(|known| known.pvol).collect::<Vec<_>>(), before);
     assert!(world.pairs.iter().all(|p| p.status == PairStatus::Pair && p.hidden));
     assert!(world.records.is_empty(), "the copies are consumed");
+}
+
+#[test]
+fn a_revert_that_nobody_can_tell_of_for_a_while_goes_on() {
+    let world = Shared::new(1);
+    let mut provider = world.provider();
+    create(&mut provider, set(1), &[0]).unwrap();
+    world.lock().copy_looks = 3;
+    let mut resync = provider.resync_luns(&[svol(0)], &[pvol(0)]).unwrap();
+    let minutes = |world: &Shared, n: u64| world.lock().now += Duration::from_secs(60 * n);
+    for code in [Code::ExAtthor, Code::ExCmdioe, Code::ExEnormt] {
+        world.goes_wrong(0, Wrong::Before(code));
+        assert_eq!(provider.is_resynced(&mut resync), Ok(false), "{}", code.name());
+        minutes(&world, 3);
+    }
+    assert_eq!(world.told(), [Event::Atthor], "once");
+    assert_eq!(provider.is_resynced(&mut resync), Ok(false), "heard of again: it copies");
+    assert_eq!(world.told(), []);
+    world.goes_wrong(0, Wrong::Before(Code::ExCmdioe));
+    assert_eq!(provider.is_resynced(&mut resync), Ok(false));
+    minutes(&world, 10);
+    world.goes_wrong(0, Wrong::Before(Code::ExCmdioe));
+    assert_eq!(event(provider.is_resynced(&mut resync)), Event::Cmdioe, "for too long");
+    world.goes_wrong(0, Wrong::Before(Code::ExEnldev));
+    assert_eq!(event(provider.is_resynced(&mut resync)), Event::Enosup, "that is of the pair");
+    assert!(provider.wait_resynced(&mut resync, Duration::from_secs(3600)).unwrap());
+    assert!(world.lock().records.is_empty());
 }
 
 #[test]

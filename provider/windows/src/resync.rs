@@ -24,31 +24,42 @@ const POLL: Duration = Duration::from_millis(100);
 /// A revert.
 #[implement(IVssAsync)]
 pub struct Revert {
+    course: Mutex<Course>,
+    _held: Held,
+}
+
+struct Course {
     resync: Resync,
     /// How it ended, once it did.
-    ended: Mutex<Option<HRESULT>>,
-    _held: Held,
+    ended: Option<HRESULT>,
 }
 
 impl Revert {
     pub fn of(resync: Resync) -> Self {
-        Self { resync, ended: Mutex::new(None), _held: Held::new() }
+        Self { course: Mutex::new(Course { resync, ended: None }), _held: Held::new() }
     }
 
-    /// VSS_S_ASYNC_PENDING, VSS_S_ASYNC_FINISHED, or why it failed.
+    /// VSS_S_ASYNC_PENDING, VSS_S_ASYNC_FINISHED, or why it failed. That nobody is loaded who could
+    /// tell is no end: the array goes on.
     fn look(&self) -> HRESULT {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ended) = *ended {
+        let mut course = self.course.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ended) = course.ended {
             return ended;
         }
-        let asked =
-            desk::call(Entry::ResyncLuns, |provider| Ok(provider.is_resynced(&self.resync)?));
+        let mut heard = false;
+        let asked = desk::call(Entry::ResyncLuns, |provider| {
+            heard = true;
+            Ok(provider.is_resynced(&mut course.resync)?)
+        });
         let now = match asked {
             Ok(false) => return VSS_S_ASYNC_PENDING,
             Ok(true) => VSS_S_ASYNC_FINISHED,
             Err(error) => error.code(),
         };
-        *ended.insert(now)
+        if heard {
+            course.ended = Some(now);
+        }
+        now
     }
 }
 

@@ -31,6 +31,7 @@ pub const NOT_REGISTERED: u32 = 0x8004_2304;
 pub const VETO: u32 = 0x8004_2306;
 pub const PROVIDER_IN_USE: u32 = 0x8004_2307;
 pub const OBJECT_NOT_FOUND: u32 = 0x8004_2308;
+pub const PENDING: u32 = 0x0004_2309;
 pub const FINISHED: u32 = 0x0004_230a;
 pub const NOT_OURS: u32 = 0x8004_230e;
 pub const TOO_MANY_SNAPSHOTS: u32 = 0x8004_2317;
