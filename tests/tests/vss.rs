@@ -10,7 +10,7 @@ use ::provider::{event::Event, guid::Guid, lun::LunInfo};
 use coordinating::{
     ALREADY_REGISTERED, BAD_STATE, CLASS, DLL, E_ACCESSDENIED, E_INVALIDARG, E_NOTIMPL, FAULTY,
     FINISHED, NO_SUCH_KEY, NOT_REGISTERED, PENDING, PROVIDER_IN_USE, TOO_MANY_SNAPSHOTS, VETO, dll,
-    guid, text, vss,
+    guid, names, text, vss,
 };
 use lab::{
     Lab, bytes as patterns,
@@ -257,4 +257,30 @@ fn a_set_that_waits_for_a_long_copy_is_aborted_from_another_thread() {
         assert_eq!(waited.hresult, BAD_STATE, "{events:?}");
     }
     panic!("no abort came while EndPrepareSnapshots waited");
+}
+
+#[test]
+fn while_a_set_waits_others_are_answered_and_a_forced_unload_ends_it() {
+    let lab = slow_pair();
+    let hosts = Hosts::of(&lab);
+    let mut vss = vss(&lab, DLL);
+    vss.say("OnLoad").ok();
+    vss.say(&format!("lun original {}", text(&hosts.lun(1)))).ok();
+    let set = guid(1);
+    vss.say(&format!("BeginPrepareSnapshot {set} {set} 0 original")).ok();
+    vss.say(&format!("background EndPrepareSnapshots {set}")).ok();
+    vss.say("swap").ok();
+    vss.say(&format!("create {CLASS}")).ok();
+    vss.say("OnLoad").ok();
+    assert_eq!(vss.say("AreLunsSupported 0 original").ok(), ["supported 1"]);
+    vss.say("OnUnload 1").ok();
+    vss.say("swap").ok();
+    assert_eq!(vss.say("OnUnload 0").hresult, 1, "it waits still: the other was not the last");
+    let unloaded = vss.say("OnUnload 1");
+    let waited = vss.say("join");
+    assert_eq!(unloaded.hresult, 0, "{unloaded}");
+    assert_eq!(waited.hresult, BAD_STATE, "{waited}");
+    let events = [unloaded.events, waited.events].concat();
+    assert_eq!(names(&events), ["EV_INVSEQ"], "{events:?}");
+    assert_eq!(lab.cci(50, "pairvolchk -g snap -ss").code, Some(22), "it is PVOL_COPY still");
 }

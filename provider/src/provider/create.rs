@@ -1,4 +1,4 @@
-//! A set from EndPrepareSnapshots to PostFinalCommitSnapshots, and AbortSnapshots.
+//! A set from PreCommitSnapshots to PostFinalCommitSnapshots, and AbortSnapshots.
 
 use std::time::Duration;
 
@@ -15,62 +15,6 @@ use crate::{
 };
 
 impl Provider {
-    /// EndPrepareSnapshots: waits until every pair is PAIR. [`super::Stop`] ends it.
-    ///
-    /// # Errors
-    /// EV_ENOOBJ, EV_INVSEQ; EV_INVSTP for a pair that will not become PAIR, or not in time; what
-    /// RAID Manager says.
-    pub fn end_prepare(&mut self, set: SetId) -> Result<(), Refused> {
-        self.step(set, Call::EndPrepare, |this, pairs| {
-            if pairs.is_empty() {
-                return Err(Fault::new(Event::Invseq)
-                    .object(format!("snapshot set {set}"))
-                    .cause("no volume has joined it"));
-            }
-            let begun = this.outside.clock.now();
-            let mut waiting = pairs.to_vec();
-            loop {
-                let mut copying = Vec::new();
-                for pair in waiting {
-                    if !this.is_ready(&pair)? {
-                        copying.push(pair);
-                    }
-                }
-                let Some(pair) = copying.first() else { return Ok(()) };
-                let waited = this.outside.clock.now().saturating_sub(begun);
-                let ended = if this.stop.is_set() {
-                    Some("the coordinator gave the set up".to_owned())
-                } else {
-                    let over = waited >= this.limits.prepare;
-                    over.then(|| format!("it is not PAIR after {} s", waited.as_secs()))
-                };
-                if let Some(cause) = ended {
-                    return Err(Fault::new(Event::Invstp)
-                        .object(pair.to_string())
-                        .state("COPY")
-                        .cause(cause)
-                        .action("let the copy end (pairevtwait), then repeat the backup"));
-                }
-                this.outside.clock.sleep(this.limits.poll);
-                waiting = copying;
-            }
-        })
-    }
-
-    /// Whether a pair is PAIR; `false` while it copies.
-    fn is_ready(&mut self, pair: &Pair) -> Outcome<bool> {
-        let standing = self.raid.standing(pair)?;
-        match standing.usable(pair) {
-            Use::Ready => Ok(true),
-            Use::Copying => Ok(false),
-            _ => Err(Fault::new(Event::Invstp)
-                .object(pair.to_string())
-                .state(standing.to_string())
-                .cause("it was to go to PAIR")
-                .action("see who else works on the pair, then repeat the backup")),
-        }
-    }
-
     /// PreCommitSnapshots: writers are frozen, writes are not held yet. Everything that the commit
     /// needs is made and opened; nothing in it needs a file after this.
     ///
@@ -194,7 +138,7 @@ impl Provider {
         })
     }
 
-    const fn enter(&mut self, state: State) {
+    pub(super) const fn enter(&mut self, state: State) {
         if let Some(set) = &mut self.set {
             set.state = state;
         }

@@ -3,7 +3,8 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `join` | BeginPrepareSnapshot: a volume joins a set |
-//! | `create` | a set from EndPrepareSnapshots to PostFinalCommitSnapshots, and AbortSnapshots |
+//! | `prepare` | EndPrepareSnapshots: until every pair is PAIR |
+//! | `create` | a set from PreCommitSnapshots to PostFinalCommitSnapshots, and AbortSnapshots |
 //! | `luns` | LUNs: whose they are, shown, hidden, emptied |
 //! | `revert` | back from the copies: ResyncLuns |
 //! | `reap` | sets that never finished |
@@ -11,6 +12,7 @@
 mod create;
 mod join;
 mod luns;
+mod prepare;
 mod reap;
 mod revert;
 
@@ -25,7 +27,7 @@ use std::{
 
 use model::VolumeId;
 
-pub use self::{luns::StateChange, revert::Resync};
+pub use self::{luns::StateChange, prepare::Preparation, revert::Resync};
 use crate::{
     entry::{Entry, guarded},
     error::{Fault, Outcome, Refused},

@@ -353,6 +353,36 @@ fn waiting_for_pairs_ends_at_its_limit_and_when_the_set_is_given_up() {
 }
 
 #[test]
+fn between_two_looks_at_the_pairs_other_calls_are_answered_and_may_give_the_set_up() {
+    let world = Shared::new(2);
+    world.lock().copy_looks = 100;
+    let mut provider = world.provider();
+    let enders: [&mut dyn FnMut(&mut crate::Provider); 3] = [
+        &mut |p| p.abort(set(1)).unwrap(),
+        &mut |p| assert_eq!(p.unload(true), Ok(Unload::Ready)),
+        &mut |p| join(p, set(9), 1).unwrap(),
+    ];
+    for (n, end) in enders.into_iter().enumerate() {
+        let id = set(1 + n as u128);
+        join(&mut provider, id, 0).unwrap();
+        let mut preparation = provider.begin_end_prepare(id).unwrap();
+        assert_eq!(provider.is_prepared(&mut preparation), Ok(false));
+        assert!(provider.are_luns_supported(Context(0), &[pvol(1)]).unwrap());
+        assert_eq!(provider.unload(false), Ok(Unload::Busy));
+        end(&mut provider);
+        let refused = provider.is_prepared(&mut preparation).unwrap_err();
+        assert_eq!(refused.fault.event, Event::Invstp);
+        assert_eq!(refused.fault.cause.as_deref(), Some("the coordinator gave the set up"));
+    }
+    world.lock().copy_looks = 1;
+    world.lock().pairs.iter_mut().for_each(|known| known.left = 1);
+    let mut preparation = provider.begin_end_prepare(set(9)).unwrap();
+    while !provider.is_prepared(&mut preparation).unwrap() {}
+    assert_eq!(provider.state(set(9)), State::Prepared);
+    assert_eq!(provider.is_prepared(&mut preparation), Ok(true), "once more");
+}
+
+#[test]
 fn a_set_has_at_most_64_volumes() {
     let world = Shared::new(65);
     let mut provider = world.provider();

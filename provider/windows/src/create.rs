@@ -32,7 +32,7 @@ fn step(
 
 impl IVssProviderCreateSnapshotSet_Impl for Object_Impl {
     fn EndPrepareSnapshots(&self, set: &GUID) -> Result<()> {
-        step(Entry::EndPrepareSnapshots, set, Provider::end_prepare)
+        desk::end_prepare(SetId(Guid(set.to_u128())))
     }
 
     fn PreCommitSnapshots(&self, set: &GUID) -> Result<()> {
@@ -68,7 +68,6 @@ impl IVssProviderCreateSnapshotSet_Impl for Object_Impl {
     }
 
     fn AbortSnapshots(&self, set: &GUID) -> Result<()> {
-        desk::stop_waiting();
         step(Entry::AbortSnapshots, set, |provider, set| {
             resident::release();
             provider.abort(set)

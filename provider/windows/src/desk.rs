@@ -1,9 +1,13 @@
 //! The one provider of the process, and how calls get to it.
 //!
 //! VSS may make several objects of the class in one process; they share sets and journal, so they
-//! share the provider. It is there from the first OnLoad to the last OnUnload.
+//! share the provider. It is there from the first OnLoad to the last OnUnload. One call is at work at
+//! a time; EndPrepareSnapshots leaves the desk to others between two looks at the pairs.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+};
 
 use protocol::Home;
 use provider::{
@@ -12,8 +16,9 @@ use provider::{
     error::{Fault, Refused},
     event::Event,
     file_journal::FileJournal,
+    guid::SetId,
     host::{self, EventLog as _, WallClock},
-    provider::{Stop, Unload},
+    provider::Unload,
     session::Session,
 };
 use windows::core::{Error, HRESULT, Result};
@@ -52,12 +57,10 @@ struct Desk {
 }
 
 static DESK: Mutex<Desk> = Mutex::new(Desk { provider: None, loads: 0, untold: Vec::new() });
-/// Beside the desk, for whoever works at the desk may be the one to stop.
-static STOP: Mutex<Option<Stop>> = Mutex::new(None);
 
 /// A panic is caught before it gets out of the lock; what it left is as good as after an error.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> MutexGuard<'static, Desk> {
+    DESK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// OnLoad of an object.
@@ -67,9 +70,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub fn load() -> Result<()> {
     at_desk(Entry::OnLoad, |desk| {
         if desk.provider.is_none() {
-            let provider = make()?;
-            *lock(&STOP) = Some(provider.stop());
-            desk.provider = Some(provider);
+            desk.provider = Some(make()?);
         }
         desk.loads += 1;
         Ok(())
@@ -106,7 +107,6 @@ pub fn unload(force: bool) -> Result<Unload> {
         }
         desk.loads = desk.loads.saturating_sub(1);
         if desk.loads == 0 {
-            *lock(&STOP) = None;
             desk.provider = None;
         }
         Ok(Unload::Ready)
@@ -126,17 +126,23 @@ pub fn call<T>(
         None => Err(Fault::new(Event::Invseq)
             .object("the provider")
             .state("not loaded")
-            .cause(format!("{entry} came before OnLoad"))
+            .cause(format!("{entry} came before OnLoad, or OnUnload before its end"))
             .into()),
     })
 }
 
-/// Ends the waiting of EndPrepareSnapshots, if somebody waits.
-pub fn stop_waiting() {
-    let working = matches!(DESK.try_lock(), Err(std::sync::TryLockError::WouldBlock));
-    if let (true, Some(stop)) = (working, &*lock(&STOP)) {
-        stop.stop();
+/// EndPrepareSnapshots. AbortSnapshots, a forced OnUnload and a new set get in while pairs copy, and
+/// end it; so do calls that are about no set.
+///
+/// # Errors
+/// As [`Provider::end_prepare`]; EV_INVSEQ when the provider was unloaded meanwhile.
+pub fn end_prepare(set: SetId) -> Result<()> {
+    let entry = Entry::EndPrepareSnapshots;
+    let mut preparation = call(entry, |provider| Ok(provider.begin_end_prepare(set)?))?;
+    while !call(entry, |provider| Ok(provider.is_prepared(&mut preparation)?))? {
+        thread::sleep(Limits::default().poll);
     }
+    Ok(())
 }
 
 /// Nothing unwinds out of here, and what is refused is told; in the commit, when it is over.
@@ -144,7 +150,7 @@ fn at_desk<T>(
     entry: Entry,
     work: impl FnOnce(&mut Desk) -> std::result::Result<T, Trouble>,
 ) -> Result<T> {
-    let mut desk = lock(&DESK);
+    let mut desk = lock();
     let frozen = entry == Entry::CommitSnapshots;
     if !frozen {
         for refused in std::mem::take(&mut desk.untold) {
