@@ -47,7 +47,8 @@ impl Home {
     /// Windows, only its owner, the administrators and the system).
     ///
     /// # Errors
-    /// What the file system says, naming the directory.
+    /// What the file system says, naming the directory; on Windows
+    /// [`io::ErrorKind::PermissionDenied`] for a `.uds` that belongs to another account.
     pub fn ensure(&self) -> io::Result<()> {
         let named = |path: &Path, error: &io::Error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
@@ -56,7 +57,8 @@ impl Home {
         let uds = self.uds();
         match platform::make_private_folder(&uds) {
             Err(error) if !uds.is_dir() => Err(named(&uds, &error)),
-            _ => Ok(()),
+            Err(_) => platform::check_folder(&uds).map_err(|error| named(&uds, &error)),
+            Ok(()) => Ok(()),
         }
     }
 

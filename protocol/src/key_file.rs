@@ -15,10 +15,12 @@ impl Key {
     /// Reads a key file.
     ///
     /// # Errors
-    /// What the file system says, or [`io::ErrorKind::InvalidData`] for a file that is no key
-    /// file; both name the file.
+    /// What the file system says, [`io::ErrorKind::InvalidData`] for a file that is no key file; on
+    /// Windows [`io::ErrorKind::PermissionDenied`] for one that belongs to another account, which may
+    /// have put it there. All name the file.
     pub fn load(path: &Path) -> io::Result<Self> {
         let file = File::open(path).map_err(|error| named(path, &error))?;
+        platform::check_owner(&file).map_err(|error| named(path, &error))?;
         warn_if_exposed(path, &file);
         let mut text = String::new();
         // One byte more than the longest key file, to notice a longer one.

@@ -1,6 +1,6 @@
 //! The sessions of this user with storage systems: `$HORCMROOT/usr/var/UID/HOST_UID_SERIAL`, a file
-//! each, which holds the token. Folder and file are the user's own; what others could have put
-//! there is no session, for who logs in there would act for them.
+//! each, which holds the token; UID is [`account`]. Folder and file are the user's own; what others
+//! could have put there is no session, for who logs in there would act for them.
 
 use std::{
     fs,
@@ -12,9 +12,9 @@ use model::{CciError, CciResult, Code, Serial};
 
 use crate::{
     Home,
-    here::{host_name, user_id},
+    here::{account, host_name},
     login::Login,
-    platform::{is_own, make_private_folder, opens_own, private_file},
+    platform::{is_own_file, is_own_folder, make_private_folder, opens_own, private_file},
 };
 
 /// The most bytes of a file that are read: a token and the end of its line are fewer.
@@ -26,7 +26,7 @@ const MOST_BYTES: u64 = 256;
 pub fn all(home: &Home) -> Vec<Login> {
     let start = start();
     let folder = folder(home);
-    if !fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_dir() && is_own(&meta)) {
+    if !is_own_folder(&folder) {
         return Vec::new();
     }
     let files = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -42,8 +42,7 @@ pub fn all(home: &Home) -> Vec<Login> {
 /// What an own file holds, opened once, so that it cannot become another in between.
 fn read_own(path: &Path) -> io::Result<String> {
     let file = opens_own().open(path)?;
-    let meta = file.metadata()?;
-    if !meta.is_file() || !is_own(&meta) {
+    if !is_own_file(&file) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     let mut text = String::new();
@@ -63,13 +62,11 @@ pub fn prepare(home: &Home) -> CciResult<()> {
         }
         match make_private_folder(&folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => fs::symlink_metadata(&folder).and_then(|meta| {
-                if meta.is_dir() && is_own(&meta) {
-                    return Ok(());
-                }
+            _ if is_own_folder(&folder) => Ok(()),
+            _ => {
                 let wrong = "it is not a folder of this user alone (mode 0700)";
                 Err(io::Error::new(io::ErrorKind::PermissionDenied, wrong))
-            }),
+            }
         }
     };
     made().map_err(|error| {
@@ -115,7 +112,7 @@ pub fn forget(home: &Home, serial: Serial) -> CciResult<()> {
 }
 
 fn folder(home: &Home) -> PathBuf {
-    home.root().join("usr/var").join(user_id().to_string())
+    home.root().join("usr/var").join(account())
 }
 
 fn file(home: &Home, serial: Serial) -> PathBuf {
@@ -124,7 +121,7 @@ fn file(home: &Home, serial: Serial) -> PathBuf {
 
 /// What the names of this user's files begin with.
 fn start() -> String {
-    format!("{}_{}_", host_name(), user_id())
+    format!("{}_{}_", host_name(), account())
 }
 
 #[cfg(test)]

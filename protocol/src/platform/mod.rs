@@ -8,11 +8,13 @@ mod windows;
 
 #[cfg(unix)]
 pub(crate) use unix::{
-    default_root, exposure, host_name, is_own, make_private_folder, opens_own, private_file,
-    remove, replace, system_conf_dir, user_id,
+    account, check_folder, check_owner, default_root, exposure, host_name, is_own_file,
+    is_own_folder, make_private_folder, opens_own, private_file, remove, replace, system_conf_dir,
+    user_id,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
-    default_root, exposure, host_name, is_own, make_private_folder, opens_own, private_file,
-    remove, replace, system_conf_dir, user_id,
+    account, check_folder, check_owner, default_root, exposure, host_name, is_own_file,
+    is_own_folder, make_private_folder, opens_own, private_file, remove, replace, system_conf_dir,
+    user_id,
 };

@@ -63,9 +63,28 @@ fn sync_names_beside(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
-/// Whether it is this user's, and nobody else may do anything with it.
-pub(crate) fn is_own(meta: &Metadata) -> bool {
+/// Whether it is a folder of this user, no link to one, and nobody else may do anything with it.
+pub(crate) fn is_own_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir() && is_own(&meta))
+}
+
+/// Whether it is a file of this user, and nobody else may do anything with it.
+pub(crate) fn is_own_file(file: &File) -> bool {
+    file.metadata().is_ok_and(|meta| meta.is_file() && is_own(&meta))
+}
+
+fn is_own(meta: &Metadata) -> bool {
     meta.uid() == user_id() && meta.mode() & 0o077 == 0
+}
+
+/// A folder may be another user's: a site may let one account make keys for all.
+pub(crate) const fn check_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// The same of a file; modes say who could write it ([`exposure`]).
+pub(crate) const fn check_owner(_: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// What to run on a file that others can read; `None` when they cannot.
@@ -77,6 +96,11 @@ pub(crate) fn exposure(file: &File) -> Option<&'static str> {
 /// The name of this host as the system tells it.
 pub(crate) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The effective user of this process, as text.
+pub(crate) fn account() -> String {
+    user_id().to_string()
 }
 
 /// The effective user of this process.

@@ -1,9 +1,11 @@
-//! Windows: access control lists, security identifiers.
+//! Windows: access control lists, owners.
+
+mod account;
 
 use std::{
     env,
     ffi::c_void,
-    fs::{self, File, Metadata, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
     os::windows::{ffi::OsStrExt, fs::OpenOptionsExt},
     path::{Path, PathBuf},
@@ -11,18 +13,18 @@ use std::{
 };
 
 use windows_sys::Win32::{
-    Foundation::{CloseHandle, HANDLE, LocalFree},
+    Foundation::LocalFree,
     Security::{
         Authorization::{ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1},
-        GetSidSubAuthority, GetSidSubAuthorityCount, GetTokenInformation, SECURITY_ATTRIBUTES,
-        TOKEN_QUERY, TOKEN_USER, TokenUser,
+        SECURITY_ATTRIBUTES,
     },
     Storage::FileSystem::{
-        CreateDirectoryW, FILE_FLAG_OPEN_REPARSE_POINT, MOVEFILE_REPLACE_EXISTING,
-        MOVEFILE_WRITE_THROUGH, MoveFileExW,
+        CreateDirectoryW, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
+        MOVEFILE_REPLACE_EXISTING, MOVEFILE_WRITE_THROUGH, MoveFileExW,
     },
-    System::Threading::{GetCurrentProcess, OpenProcessToken},
 };
+
+pub(crate) use account::{account, user_id};
 
 /// Full access for its owner, the administrators and the system, for nobody else, inherited by what
 /// is made in it; nothing is inherited from above (MS-DTYP 2.5.1, security descriptor strings).
@@ -109,9 +111,49 @@ fn wide(path: &Path) -> Vec<u16> {
     path.as_os_str().encode_wide().chain([0]).collect()
 }
 
-/// Whose a file is, its folder says: [`make_private_folder`].
-pub(crate) const fn is_own(_: &Metadata) -> bool {
-    true
+/// Whether it is a folder, no link to one, and its owner could have made it ([`check_owner`]); who
+/// can enter it was said when it was made.
+pub(crate) fn is_own_folder(path: &Path) -> bool {
+    open_folder(path).is_ok_and(|folder| {
+        folder.metadata().is_ok_and(|meta| meta.is_dir()) && check_owner(&folder).is_ok()
+    })
+}
+
+/// Whether it is a file and its owner could have made it; who can read it, its folder says.
+pub(crate) fn is_own_file(file: &File) -> bool {
+    file.metadata().is_ok_and(|meta| meta.is_file()) && check_owner(file).is_ok()
+}
+
+/// Sees that the owner of a folder could have made what is in it.
+///
+/// # Errors
+/// As [`check_owner`].
+pub(crate) fn check_folder(path: &Path) -> io::Result<()> {
+    check_owner(&open_folder(path)?)
+}
+
+/// Sees that a file or folder belongs to this account, to the administrators or to the system
+/// itself: anybody can make files, but none that belongs to those.
+///
+/// # Errors
+/// [`io::ErrorKind::PermissionDenied`] for another owner; what the system says.
+pub(crate) fn check_owner(file: &File) -> io::Result<()> {
+    let owner = account::owner(file)?;
+    if account::is_trusted(&owner) {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!(
+            "it belongs to {owner}, which is neither this account nor the administrators nor the \
+             system: see who made it, and then take it with icacls /setowner *S-1-5-32-544"
+        ),
+    ))
+}
+
+fn open_folder(path: &Path) -> io::Result<File> {
+    let flags = FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 /// What to run on a file that others can read; who can, its folder says.
@@ -122,45 +164,4 @@ pub(crate) const fn exposure(_: &File) -> Option<&'static str> {
 /// The name of this host as the system tells it.
 pub(crate) fn host_name() -> String {
     env::var("COMPUTERNAME").unwrap_or_default()
-}
-
-/// The last number of the security identifier of this process' user: 500 for the administrator that
-/// was there first, 18 for the system itself; 0 where it cannot be known.
-pub(crate) fn user_id() -> u32 {
-    let mut token: HANDLE = null_mut();
-    // SAFETY: the handle of this process needs no closing; the token is written where it points.
-    if unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token) } == 0 {
-        return 0;
-    }
-    let id = last_number(token);
-    // SAFETY: opened above, closed once.
-    unsafe { CloseHandle(token) };
-    id.unwrap_or_default()
-}
-
-/// The last sub-authority of the user of a token.
-fn last_number(token: HANDLE) -> Option<u32> {
-    // TOKEN_USER and behind it a SID of at most 68 bytes; in words of 8 bytes for its alignment.
-    let mut buffer = [0_u64; 16];
-    let mut length = 0;
-    // SAFETY: the buffer is as long as is said; the length is written where it points.
-    let told = unsafe {
-        GetTokenInformation(
-            token,
-            TokenUser,
-            buffer.as_mut_ptr().cast::<c_void>(),
-            size_of_val(&buffer) as u32,
-            &raw mut length,
-        )
-    };
-    if told == 0 {
-        return None;
-    }
-    // SAFETY: the system has put a TOKEN_USER there, which points to a SID in the same buffer.
-    unsafe {
-        let sid = (*buffer.as_ptr().cast::<TOKEN_USER>()).User.Sid;
-        let count = *GetSidSubAuthorityCount(sid);
-        let last = u32::from(count).checked_sub(1)?;
-        Some(*GetSidSubAuthority(sid, last))
-    }
 }
