@@ -3,6 +3,8 @@
 '   cscript //nologo register_app.vbs /register
 '   cscript //nologo register_app.vbs /unregister
 '
+' Exit 0 is success, 1 that it failed; then it has said why, and taken back what it had made.
+'
 ' VSS runs hardware providers outside its own process. RMVSSPRV.dll has to be registered (regsvr32)
 ' before; its class becomes a component of an application that runs as a service of the local system,
 ' and that administrators and the system may call.
@@ -18,33 +20,65 @@ Const PACKET_PRIVACY = 6
 Const IDENTIFY = 2
 Const SECURE_REFERENCES = 2
 
-Dim catalog, applications
-Set catalog = CreateObject("COMAdmin.COMAdminCatalog")
-Set applications = catalog.GetCollection("Applications")
-
-If WScript.Arguments.Count <> 1 Then
-    Refuse
-ElseIf LCase(WScript.Arguments(0)) = "/register" Then
-    Remove
-    Register
-ElseIf LCase(WScript.Arguments(0)) = "/unregister" Then
-    Remove
-Else
-    Refuse
-End If
-
-Sub Refuse()
+Dim catalog, applications, action
+action = ""
+If WScript.Arguments.Count = 1 Then action = LCase(WScript.Arguments(0))
+If action <> "/register" And action <> "/unregister" Then
     WScript.Echo "register_app.vbs: expected /register or /unregister"
     WScript.Quit 1
+End If
+
+' What fails in a procedure ends it, and is seen behind its call.
+On Error Resume Next
+Open
+If Err.Number = 0 Then Remove
+QuitIfFailed "COM+"
+If action = "/register" Then
+    Register
+    If Err.Number <> 0 Then
+        Complain "COM+", Err.Number, Err.Description
+        Err.Clear
+        ' Half an application would host nothing and be in the way of the next.
+        Remove
+        QuitIfFailed "what was made until then could not be removed"
+        WScript.Quit 1
+    End If
+End If
+
+Sub QuitIfFailed(where)
+    If Err.Number = 0 Then Exit Sub
+    Complain where, Err.Number, Err.Description
+    WScript.Quit 1
+End Sub
+
+Sub Complain(where, number, description)
+    WScript.Echo "register_app.vbs: " & where & ": 0x" & Hex(number) & " " & description
+End Sub
+
+Sub Open()
+    Set catalog = CreateObject("COMAdmin.COMAdminCatalog")
+    Set applications = catalog.GetCollection("Applications")
 End Sub
 
 Sub Remove()
     Dim index
     applications.Populate
     For index = applications.Count - 1 To 0 Step -1
-        If applications.Item(index).Name = NAME Then applications.Remove index
+        If applications.Item(index).Name = NAME Then
+            ShutDown applications.Item(index).Key
+            applications.Remove index
+        End If
     Next
     applications.SaveChanges
+End Sub
+
+' Ends the process of an application and takes its service away. One that has neither is fine; one
+' that goes on all the same shows by a DLL that cannot be deleted.
+Sub ShutDown(key)
+    On Error Resume Next
+    catalog.ShutdownApplication key
+    catalog.DeleteServiceForApplication key
+    Err.Clear
 End Sub
 
 Sub Register()

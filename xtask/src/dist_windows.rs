@@ -49,7 +49,7 @@ fn pack(mut archive: ZipWriter<impl Write + Seek>, programs: &Path) -> Result {
         let text = with_windows_line_ends(&read(&etc.join(sample))?);
         add(&mut archive, &format!("HORCM/etc/samples/{sample}"), &text)?;
     }
-    for script in ["install.cmd", "uninstall.cmd", "register_app.vbs"] {
+    for script in ["install.cmd", "uninstall.cmd", "provider.cmd", "register_app.vbs"] {
         add(
             &mut archive,
             script,
@@ -94,6 +94,9 @@ fn said(path: &Path) -> impl Fn(std::io::Error) -> String {
 }
 
 #[cfg(test)]
+mod installing;
+
+#[cfg(test)]
 mod tests {
     use std::io::{Cursor, Read};
 
@@ -121,7 +124,7 @@ mod tests {
         }
         assert_eq!(read("HORCM/Tool/RMVSSPRV.dll"), "RMVSSPRV.dll".repeat(100));
         for text in
-            ["install.cmd", "uninstall.cmd", "register_app.vbs", "HORCM/etc/samples/horcm50.conf"]
+            ["install.cmd", "provider.cmd", "register_app.vbs", "HORCM/etc/samples/horcm50.conf"]
         {
             let text = read(text);
             assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "{text}");
