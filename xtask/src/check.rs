@@ -6,8 +6,9 @@ use crate::{
     windows::{self, Purpose},
 };
 
-/// The tests that lay cables between network namespaces and mount disks of their own.
-const NEED_ROOT: &str = "package(tests) and (binary(namespaces) or binary(full_disk))";
+/// The tests that lay cables between network namespaces, mount disks of their own and give files away.
+const NEED_ROOT: &str =
+    "package(tests) and (binary(namespaces) or binary(full_disk) or binary(windows_owners))";
 
 /// `cargo xtask test`: what is needed, the programs, every test, the doctests, the demo.
 pub fn test() -> Result {
