@@ -3,17 +3,19 @@
 use std::{
     fmt,
     io::{BufRead, BufReader, Read, Write as _},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{self, Receiver},
+    path::Path,
+    process::{Child, ChildStdin},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use crate::{Lab, binaries};
+use crate::{Lab, binaries, wine::Wine};
 
-/// A line of the coordinator's may take so long; a Wine prefix is made first.
+/// A line of the coordinator's may take so long.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How often its end is looked for.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A running coordinator. It ends with its standard input.
 #[derive(Debug)]
@@ -21,8 +23,10 @@ pub struct Coordinator {
     child: Child,
     stdin: Option<ChildStdin>,
     answers: Receiver<String>,
-    events: Receiver<String>,
-    prefix: PathBuf,
+    errors: Receiver<String>,
+    /// Standard error so far.
+    said: Vec<String>,
+    _wine: Wine,
 }
 
 /// What came of a call.
@@ -70,79 +74,113 @@ impl fmt::Display for Answer {
 }
 
 impl Coordinator {
-    /// Starts one with a Wine prefix of its own in the lab's directory, made by the first.
+    /// Starts one in a Windows of its own in the lab's directory.
     ///
     /// # Panics
     /// When it cannot be started.
     #[must_use]
     pub fn start(lab: &Lab) -> Self {
-        let prefix = lab.path("wine");
-        let mut command = Command::new("wine");
-        command.arg(binaries::windows("vss-harness.exe")).envs([
-            ("WINEPREFIX", prefix.as_os_str()),
-            ("WINEDEBUG", "-all,err+eventlog".as_ref()),
-            // Nobody asks for .NET or HTML here.
-            ("WINEDLLOVERRIDES", "mscoree,mshtml=".as_ref()),
-        ]);
-        for name in ["DISPLAY", "HORCMROOT", "HORCMINST", "HORCC_MRCF"] {
+        let wine = Wine::set_up(lab.path("wine"));
+        let mut command = wine.talking(binaries::windows("vss-harness.exe"));
+        for name in ["HORCMROOT", "HORCMINST", "HORCC_MRCF"] {
             command.env_remove(name);
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("wine starts; it is Debian's package wine");
+        let mut child = command.spawn().expect("wine starts; it made the prefix");
         let answers = lines(child.stdout.take().expect("piped"));
-        let events = lines(child.stderr.take().expect("piped"));
+        let errors = lines(child.stderr.take().expect("piped"));
         let stdin = child.stdin.take();
-        Self { child, stdin, answers, events, prefix }
+        Self { child, stdin, answers, errors, said: Vec::new(), _wine: wine }
     }
 
     /// Makes a call and waits for its answer.
     ///
     /// # Panics
-    /// When the call is none, the coordinator has died, or hangs.
+    /// When the call is none, the coordinator has died, or hangs; with all that it wrote to
+    /// standard error.
     #[track_caller]
     pub fn say(&mut self, call: &str) -> Answer {
-        let stdin = self.stdin.as_mut().expect("it is open until the end");
-        writeln!(stdin, "{call}").expect("the coordinator listens");
         let mut answer =
             Answer { call: call.to_owned(), lines: vec![], hresult: 0, events: vec![] };
+        let stdin = self.stdin.as_mut().expect("it is open until the end");
+        if let Err(error) = writeln!(stdin, "{call}") {
+            self.give_up(&answer, &error.to_string());
+        }
         loop {
-            let line = self.answers.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|error| panic!("{call}: {error}: {answer}"));
-            assert!(!line.starts_with("? "), "{line}");
+            let line = self.next(|it| &it.answers, &answer);
             if let Some(hresult) = line.strip_prefix("= 0x") {
                 answer.hresult = u32::from_str_radix(hresult, 16).expect("an HRESULT");
                 break;
             }
+            if line.starts_with("? ") {
+                self.give_up(&answer, &line);
+            }
             answer.lines.push(line);
         }
         loop {
-            let line = self.events.recv_timeout(PATIENCE).expect("the end of the events");
+            let line = self.next(|it| &it.errors, &answer);
             if line == "=" {
                 return answer;
             }
             if let Some((_, text)) = line.split_once(":err:eventlog:ReportEventW L\"") {
                 answer.events.push(text.to_owned());
             }
+            self.said.push(line);
         }
+    }
+
+    /// Its next line. Its end is seen by itself, for what Wine has started for it may keep its
+    /// pipes.
+    #[track_caller]
+    fn next(&mut self, from: fn(&Self) -> &Receiver<String>, so_far: &Answer) -> String {
+        let begun = Instant::now();
+        loop {
+            match from(self).recv_timeout(LOOK) {
+                Ok(line) => return line,
+                Err(_) if begun.elapsed() > PATIENCE => self.give_up(so_far, "it hangs"),
+                Err(RecvTimeoutError::Timeout) if self.runs() => {}
+                Err(_) => self.give_up(so_far, "it has died"),
+            }
+        }
+    }
+
+    fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Says why, how it ended, and all that it wrote to standard error.
+    #[track_caller]
+    fn give_up(&mut self, so_far: &Answer, why: &str) -> ! {
+        let status = (0..10).find_map(|_| {
+            let ended = self.child.try_wait().ok().flatten();
+            if ended.is_none() {
+                thread::sleep(LOOK);
+            }
+            ended
+        });
+        let status = status.map_or("it runs".to_owned(), |status| status.to_string());
+        let mut said = std::mem::take(&mut self.said);
+        while let Ok(line) = self.errors.recv_timeout(LOOK) {
+            said.push(line);
+        }
+        panic!("{so_far}: {why} ({status}); standard error:\n{}", said.join("\n"));
     }
 }
 
 impl Drop for Coordinator {
-    /// Ends it and what Wine has started for its prefix.
+    /// Ends it; its Windows ends after it.
     fn drop(&mut self) {
         drop(self.stdin.take());
-        let ended = (0..100).any(|_| {
-            thread::sleep(Duration::from_millis(50));
-            matches!(self.child.try_wait(), Ok(Some(_)))
+        let ended = (0..50).any(|_| {
+            let runs = self.runs();
+            if runs {
+                thread::sleep(LOOK);
+            }
+            !runs
         });
         if !ended {
             let _ = self.child.kill();
         }
         let _ = self.child.wait();
-        for order in ["-k", "-w"] {
-            let mut server = Command::new("wineserver");
-            let _ = server.arg(order).env("WINEPREFIX", &self.prefix).status();
-        }
     }
 }
 

@@ -69,6 +69,13 @@ const WINDOWS_COMPILER: &[Tool] = &[
 const WINE: &[Tool] =
     &[Tool { program: "wine", package: "wine" }, Tool { program: "wineserver", package: "wine64" }];
 
+/// Debian's loader of Wine, and what keeps the kernel from laying things where Windows has its own:
+/// without it one start of a program in 6,000 fails (`tests/src/wine.rs`). Other packages of Wine
+/// bring it themselves.
+const LOADER: &str = "/usr/lib/wine/wine64";
+const PRELOADER: &[Tool] =
+    &[Tool { program: "/usr/lib/wine/wine64-preloader", package: "wine64-preloader" }];
+
 /// Makes sure that programs of Windows can be built.
 pub fn ensure_windows_compiler() -> Result {
     install(WINDOWS_COMPILER)
@@ -76,7 +83,8 @@ pub fn ensure_windows_compiler() -> Result {
 
 /// Makes sure that programs of Windows can be run.
 pub fn ensure_wine() -> Result {
-    install(WINE)
+    install(WINE)?;
+    if found(LOADER) { install(PRELOADER) } else { Ok(()) }
 }
 
 /// Makes sure that the other target is there.
