@@ -8,7 +8,9 @@
 //! | `luns` | LUNs: whose they are, shown, hidden, emptied |
 //! | `revert` | back from the copies: ResyncLuns |
 //! | `reap` | sets that never finished |
+//! | `adopt` | S-VOLs that are written from outside |
 
+mod adopt;
 mod create;
 mod join;
 mod luns;

@@ -8,7 +8,7 @@ use super::{copy, create, event, finish, join, pvol, set, svol};
 use crate::{
     context::Context,
     event::Event,
-    fake::{Shared, Wrong},
+    fake::{Shared, Wrong, pair},
     hresult::Hresult,
     machine::State,
     provider::{StateChange, Unload},
@@ -49,6 +49,20 @@ fn a_shadow_copy_is_made_shown_and_deleted_and_the_pair_is_ready_again() {
     assert!(world.lock().pairs.iter().all(|p| p.hidden && p.status != PairStatus::Psus));
     create(&mut provider, set(2), &[0, 1]).unwrap();
     assert_eq!(world.told(), []);
+}
+
+#[test]
+fn s_vols_written_from_outside_belong_to_their_set_alone_and_stay_split() {
+    let world = Shared::new(3);
+    let mut provider = world.provider();
+    create(&mut provider, set(1), &[0, 1]).unwrap();
+    create(&mut provider, set(2), &[2]).unwrap();
+    provider.adopt(set(3), &[pair(0), pair(2)]).unwrap();
+    let kept = |id| world.lock().records.get(&set(id)).map(|record| record.pairs.clone());
+    assert_eq!([1, 2].map(kept), [Some(vec![pair(1)]), None]);
+    assert_eq!(kept(3), Some(vec![pair(0), pair(2)]));
+    assert!(world.lock().pairs.iter().all(|known| known.status == PairStatus::Psus));
+    assert_eq!(event(join(&mut provider, set(4), 0)), Event::Invstp, "it is there as any other");
 }
 
 #[test]

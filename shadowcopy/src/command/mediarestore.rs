@@ -15,19 +15,20 @@ use super::{
     JSON, Run, Spec,
     mediabackup::{STREAM, check_count},
     progress::Progress,
+    targets::{Targets, used},
     view,
 };
 use crate::{
     archive::{
         content::{Contents, Piece, Unpacker},
         frame::Damage,
-        target::{Target, Unfit},
     },
-    catalogue::{Backup, Carried, Error, Kept, State, Store, artifact},
+    catalogue::{Backup, Carried, Kept, artifact},
     console::Console,
-    failure::{Failure, Outcome},
+    failure::{Failure, Outcome, Stop},
     host::{access, users},
     message,
+    requestor::rewriting::Rewriting,
     volume::discover::Here,
     writer::Artifact,
 };
@@ -86,8 +87,7 @@ fn run(console: &mut Console<'_>, typed: &Typed) -> Outcome {
 }
 
 fn list(console: &mut Console<'_>, archive: &str) -> Outcome {
-    let input = open(console, archive)?;
-    let contents = Unpacker::new(input).map_err(bad(archive))?.contents().clone();
+    let contents = Input::open(console, archive)?.contents;
     let kept = Kept { backup: contents.backup, died: false };
     if console.json {
         return console.print_json(&view::View::of(&kept));
@@ -100,39 +100,32 @@ fn read(
     console: &mut Console<'_>,
     archive: &str,
     take: &mut dyn FnMut(Piece<'_>) -> Outcome,
-) -> Outcome<Contents> {
-    let input = open(console, archive)?;
-    let mut unpacker = Unpacker::new(input).map_err(bad(archive))?;
-    let contents = unpacker.contents().clone();
-    let mut progress = Progress::new(console, total(&contents));
+) -> Outcome {
+    let mut input = Input::open(console, archive)?;
+    let mut progress = Progress::new(console, input.total());
     let mut done = 0;
-    while let Some(piece) = unpacker.next_piece().map_err(bad(archive))? {
-        let length = match &piece {
-            Piece::Data { bytes, .. } => bytes.len() as u64,
-            Piece::Zeros { length, .. } => *length,
-            Piece::Artifact(..) | Piece::Volume(_) => 0,
-        };
-        done = u64::saturating_add(done, length);
+    while let Some(piece) = input.unpacker.next_piece().map_err(bad(archive))? {
+        done = u64::saturating_add(done, length(&piece));
         take(piece)?;
         progress.at(console, done);
     }
-    progress.end()?;
-    Ok(contents)
+    progress.end()
 }
 
-/// Sizes of a hostile archive may be more than there are numbers.
-fn total(contents: &Contents) -> u64 {
-    contents.sizes.iter().fold(0, |sum, size| sum.saturating_add(*size))
-}
-
-fn artifacts(console: &mut Console<'_>, archive: &str, directory: &Path) -> Outcome {
-    let mut found: Vec<(String, Artifact)> = Vec::new();
+/// The writers' files of an archive, read to its end.
+fn files_of(console: &mut Console<'_>, archive: &str) -> Outcome<Vec<(String, Artifact)>> {
+    let mut found = Vec::new();
     read(console, archive, &mut |piece| {
         if let Piece::Artifact(writer, file) = piece {
             found.push((writer, file));
         }
         Ok(())
     })?;
+    Ok(found)
+}
+
+fn artifacts(console: &mut Console<'_>, archive: &str, directory: &Path) -> Outcome {
+    let found = files_of(console, archive)?;
     fs::create_dir(directory).map_err(|error| {
         unwritten(directory)(error).action("name a directory that is not there yet")
     })?;
@@ -152,113 +145,57 @@ fn artifacts(console: &mut Console<'_>, archive: &str, directory: &Path) -> Outc
 
 fn restore(console: &mut Console<'_>, typed: &Typed, archive: &str) -> Outcome {
     // A file is read whole before anything is written; a stream can be read but once.
-    let mut source: Box<dyn Read> = open(console, archive)?;
-    let mut carried_files = Vec::new();
-    if archive != STREAM {
-        read(console, archive, &mut |piece| {
-            if let Piece::Artifact(writer, file) = piece {
-                carried_files.push((writer, file));
-            }
-            Ok(())
-        })?;
+    let artifacts = if archive == STREAM {
+        Vec::new()
+    } else {
+        let found = files_of(console, archive)?;
         console.say(message::VERIFIED, &[&archive])?;
-    }
-    let mut unpacker = Unpacker::new(&mut source).map_err(bad(archive))?;
-    let contents = unpacker.contents().clone();
-    let backup = &contents.backup;
-    let store = console.catalogue();
-    let own = !typed.has("f") && !typed.has("pvol");
-    let claim = if typed.has("f") { None } else { Some(store.claim(console.command)?) };
-    let known = own && allowed(&store, backup)?;
-    let paths = paths(console, typed, backup)?;
-    let targets = targets(archive, &paths, &contents.sizes)?;
-    if own {
-        store.overwrite(backup)?;
-        // Until all of it is back, nothing says that it is there.
-        if known {
-            store.update(backup.id, |backup| backup.state = State::Overwritten)?;
-        }
-    }
-    let mut progress = Progress::new(console, total(&contents));
-    let (mut done, mut volume) = (0, None);
-    let mut write = || -> Outcome {
-        while let Some(piece) = unpacker.next_piece().map_err(bad(archive))? {
-            let target: Option<&Target> = volume.and_then(|number: usize| targets.get(number));
-            let (length, written) = match (piece, target) {
-                (Piece::Volume(number), _) => {
-                    volume = Some(number);
-                    (0, Ok(()))
-                }
-                (Piece::Data { offset, bytes }, Some(target)) => {
-                    (bytes.len() as u64, target.data(offset, bytes))
-                }
-                (Piece::Zeros { offset, length }, Some(target)) => {
-                    (length, target.zeros(offset, length))
-                }
-                (Piece::Artifact(writer, file), _) => {
-                    if archive == STREAM {
-                        carried_files.push((writer, file));
-                    }
-                    (0, Ok(()))
-                }
-                (_, None) => (0, Ok(())),
-            };
-            if let (Err(error), Some(target)) = (written, target) {
-                return Err(torn(&target.path, &error).into());
-            }
-            done = u64::saturating_add(done, length);
-            progress.at(console, done);
-        }
-        targets.iter().try_for_each(|target| {
-            target.finish().map_err(|error| torn(&target.path, &error).into())
-        })
+        found
     };
-    if let Err(stop) = write() {
-        targets.into_iter().for_each(Target::discard);
-        return Err(stop);
-    }
-    progress.end()?;
-    if own {
-        store.restored(&Carried { backup: backup.clone(), artifacts: carried_files })?;
-    }
-    drop(claim);
-    for target in &targets {
-        console.say(message::RESTORED, &[&target.path.display()])?;
-    }
-    Ok(())
-}
-
-/// Refuses to overwrite a backup that is kept, and an ID that is another's. Whether the catalogue
-/// knows the backup already.
-fn allowed(store: &Store, backup: &Backup) -> Outcome<bool> {
-    let mut known = false;
-    for kept in store.list()?.backups {
-        let here = &kept.backup;
-        if here.id == backup.id && here.set != backup.set {
-            return Err(Error::Taken(here.id).into());
-        }
-        known |= here.id == backup.id;
-        if here.is_kept() && here.shares_volumes_with(backup) {
-            return Err(Failure::new(message::BACKUP_STATE)
-                .word(here.id)
-                .state(view::kept_by(here))
-                .cause("it lies on the S-VOLs that would be overwritten")
-                .action("drmumount or drmcgctl -unlock it, or restore elsewhere with -f")
-                .into());
-        }
-    }
-    Ok(known)
-}
-
-/// Where to: as told, else the P-VOLs or the S-VOLs, brought to this host.
-fn paths(console: &Console<'_>, typed: &Typed, backup: &Backup) -> Outcome<Vec<PathBuf>> {
-    if let Some(files) = typed.words("f") {
+    let mut input = Input { artifacts, ..Input::open(console, archive)? };
+    let backup = &input.contents.backup;
+    let written = if let Some(files) = typed.words("f") {
         check_count(console.command, files, backup)?;
-        return Ok(files.iter().map(PathBuf::from).collect());
+        let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+        Targets::open(&input, &paths)?.write(console, &mut input)?
+    } else if typed.has("pvol") {
+        let _claim = console.catalogue().claim(console.command)?;
+        let paths = originals(console, backup)?;
+        Targets::open(&input, &paths)?.write(console, &mut input)?
+    } else {
+        copies(console, &mut input)?
+    };
+    written.iter().try_for_each(|path| console.say(message::RESTORED, &[&path.display()]))
+}
+
+/// Writes the S-VOLs; the backup is there again then.
+fn copies(console: &mut Console<'_>, input: &mut Input<'_>) -> Outcome<Vec<PathBuf>> {
+    let mut rewriting = Rewriting::begin(console, &input.contents.backup)?;
+    let mut write = || {
+        let targets = Targets::open(input, &rewriting.devices)?;
+        rewriting.take(console)?;
+        let written = targets.write(console, input)?;
+        let artifacts = std::mem::take(&mut input.artifacts);
+        rewriting.keep(&Carried { backup: input.contents.backup.clone(), artifacts })?;
+        Ok(written)
+    };
+    let written = write();
+    match (written, rewriting.end(console)) {
+        (Ok(written), hidden) => hidden.map(|()| written),
+        (failed, hidden) => {
+            if let Err(Stop::Failure(left)) = hidden {
+                console.tell(&left)?;
+            }
+            failed
+        }
     }
+}
+
+/// The P-VOLs, brought to this host, a path for each volume.
+fn originals(console: &Console<'_>, backup: &Backup) -> Outcome<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for volume in &backup.volumes {
-        let id = if typed.has("pvol") { volume.primary } else { volume.secondary };
+        let id = volume.primary;
         if let Some(user) = users::of(&Here::now()?, id).into_iter().next() {
             return Err(used(&id.to_string(), user).into());
         }
@@ -267,38 +204,38 @@ fn paths(console: &Console<'_>, typed: &Typed, backup: &Backup) -> Outcome<Vec<P
     Ok(paths)
 }
 
-/// Opens all of them before the first is written.
-fn targets(archive: &str, paths: &[PathBuf], sizes: &[u64]) -> Outcome<Vec<Target>> {
-    let mut targets: Vec<Target> = Vec::new();
-    for (path, size) in paths.iter().zip(sizes) {
-        let opened = Target::open(path, *size).map_err(|unfit| {
-            let name = path.display().to_string();
-            let failure = Failure::new(message::RESTORE_FAILED).word(&name);
-            match unfit {
-                Unfit::Io(error) => failure.cause(error.to_string()),
-                Unfit::Odd => failure.cause("it is neither a block device nor a file"),
-                Unfit::Size(own) => failure
-                    .state(format!("{own} bytes"))
-                    .cause(format!("the volume in the archive has {size} bytes"))
-                    .action("name one of that size, or a file that is not there yet"),
-                Unfit::Used(user) => used(&name, user),
-            }
-        });
-        let itself =
-            |target: &Target| fs::metadata(archive).is_ok_and(|archive| target.is(&archive));
-        match opened {
-            Ok(target) if itself(&target) => {
-                targets.into_iter().for_each(Target::discard);
-                return Err(used(&path.display().to_string(), "it is the archive".into()).into());
-            }
-            Ok(target) => targets.push(target),
-            Err(failure) => {
-                targets.into_iter().for_each(Target::discard);
-                return Err(failure.into());
-            }
-        }
+/// An archive that is read.
+pub(super) struct Input<'a> {
+    /// Its name, or [`STREAM`].
+    pub(super) archive: &'a str,
+    /// What is in it.
+    pub(super) unpacker: Unpacker<Box<dyn Read>>,
+    /// What it says of itself.
+    pub(super) contents: Contents,
+    /// The writers' files, as far as they have been read.
+    pub(super) artifacts: Vec<(String, Artifact)>,
+}
+
+impl<'a> Input<'a> {
+    fn open(console: &Console<'_>, archive: &'a str) -> Outcome<Self> {
+        let unpacker = Unpacker::new(open(console, archive)?).map_err(bad(archive))?;
+        let contents = unpacker.contents().clone();
+        Ok(Self { archive, unpacker, contents, artifacts: Vec::new() })
     }
-    Ok(targets)
+
+    /// The bytes of all volumes. Sizes of a hostile archive may be more than there are numbers.
+    pub(super) fn total(&self) -> u64 {
+        self.contents.sizes.iter().fold(0, |sum, size| sum.saturating_add(*size))
+    }
+}
+
+/// How many bytes of a volume a piece covers.
+pub(super) const fn length(piece: &Piece<'_>) -> u64 {
+    match piece {
+        Piece::Data { bytes, .. } => bytes.len() as u64,
+        Piece::Zeros { length, .. } => *length,
+        Piece::Artifact(..) | Piece::Volume(_) => 0,
+    }
 }
 
 fn open(console: &Console<'_>, archive: &str) -> Outcome<Box<dyn Read>> {
@@ -314,29 +251,14 @@ fn open(console: &Console<'_>, archive: &str) -> Outcome<Box<dyn Read>> {
     Ok(Box::new(BufReader::with_capacity(1 << 18, file)))
 }
 
-fn bad(archive: &str) -> impl Fn(Damage) -> Failure {
+/// For `map_err`: what is wrong with an archive.
+pub(super) fn bad(archive: &str) -> impl Fn(Damage) -> Failure + use<'_> {
     move |damage| {
         Failure::new(message::ARCHIVE_BAD)
             .word(archive)
             .cause(damage.to_string())
             .action("take another copy of the archive; what was written of it so far is no backup")
     }
-}
-
-fn used(volume: &str, user: String) -> Failure {
-    Failure::new(message::RESTORE_FAILED)
-        .word(volume)
-        .state("in use")
-        .cause(user)
-        .action("unmount it and end what has it open, then begin again")
-}
-
-fn torn(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(message::RESTORE_FAILED)
-        .word(path.display())
-        .state("partly written")
-        .cause(error.to_string())
-        .action("see to the cause and restore again: it holds neither the old data nor the backup")
 }
 
 fn unwritten(path: &Path) -> impl Fn(io::Error) -> Failure {

@@ -20,6 +20,7 @@ pub mod recover;
 pub mod resync;
 mod rows;
 pub mod shadowadmin;
+mod targets;
 pub mod umount;
 pub mod view;
 

@@ -15,6 +15,7 @@
 //! | [`reading`] | S-VOLs on this host while something reads them |
 //! | [`deleting`] | shadow copies and their records, gone for good |
 //! | [`restoring`] | pairs on their way to PAIR, and how far they are |
+//! | [`rewriting`] | S-VOLs written anew, from an archive |
 
 pub mod asking;
 pub mod backup;
@@ -25,6 +26,7 @@ pub mod provider;
 pub mod reading;
 pub mod recovery;
 pub mod restoring;
+pub mod rewriting;
 pub mod stop;
 pub mod target;
 pub mod truth;

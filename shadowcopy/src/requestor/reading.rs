@@ -70,7 +70,8 @@ impl Reading {
     }
 }
 
-fn in_order(backup: &Backup, devices: &[(model::VolumeId, PathBuf)]) -> Vec<PathBuf> {
+/// The device of each volume of a backup, in its order.
+pub(super) fn in_order(backup: &Backup, devices: &[(model::VolumeId, PathBuf)]) -> Vec<PathBuf> {
     let of = |secondary| devices.iter().find(|(volume, _)| *volume == secondary);
     backup
         .volumes
