@@ -155,6 +155,7 @@ fn backup() -> Backup {
         held: Some(9),
         locked: false,
         reading: false,
+        restoring: false,
         mounted: Vec::new(),
     }
 }

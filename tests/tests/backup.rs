@@ -15,6 +15,7 @@ use std::{
 
 use attached::tool;
 use lab::{Outcome, lab::until, run};
+use shadowcopy::catalogue::Store;
 use volumes::{Host, backup_id, is_thawed};
 
 const MIB: u64 = 1 << 20;
@@ -341,16 +342,25 @@ fn commands_that_died_are_gone_on_with() {
         assert!(!below.join("one").exists());
     }
     host.a.write("one", "changed");
+    // As one leaves it that dies behind its first word to the catalogue.
+    let store = Store::at(host.lab.root().join("drm/db"));
+    store.update(id.parse().unwrap(), |backup| backup.restoring = true).unwrap();
+    let taken = host.drm(&format!("drmfsbackup {} -rc local_0", host.both()));
+    refused(&taken, "KAVX0101-E", "which is being restored");
     host.a.unmount();
     host.b.unmount();
     let mut command = host.lab.command("drmfsrestore");
     let mut child = command.arg(&id).stdout(std::process::Stdio::null()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(60));
     run::kill(child.id());
-    child.wait().unwrap();
-    // It goes on by itself or from the beginning; either way it ends.
+    let ended = child.wait().unwrap().success();
     let again = host.drm(&format!("drmfsrestore {id}"));
-    until("the pairs are PAIR", || host.lab.cci(50, "pairvolchk -g snap -ss").code == Some(23));
+    if ended {
+        refused(&again, "KAVX0205-E", "overwritten");
+    } else {
+        assert!(again.ok().contains("KAVX0117-I"), "{again}");
+    }
+    assert_eq!(host.lab.cci(50, "pairvolchk -g snap -ss").code, Some(23), "PVOL_PAIR");
     host.a.mount();
     host.b.mount();
     assert_eq!(host.a.read("one"), "first", "{again}");

@@ -94,6 +94,7 @@ impl Host {
             held: Some(98_765),
             locked: false,
             reading: false,
+            restoring: false,
             mounted: Vec::new(),
         };
         let id = store.begin(&claim, backup).unwrap().id;

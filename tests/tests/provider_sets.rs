@@ -3,8 +3,6 @@
 mod providing;
 
 use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -15,7 +13,7 @@ use lab::{
     Lab,
     lab::{PVOL, SVOL},
 };
-use providing::{described, described_of, finish, join, provider, set};
+use providing::{arrays::two_arrays, described, described_of, finish, join, provider, set};
 
 /// Instances 50 and 51 with `groups` groups of `each` pairs.
 fn many_groups(groups: u32, each: u32) -> Lab {
@@ -87,40 +85,9 @@ fn sixty_four_volumes_of_eight_groups_split_at_one_instant_while_writing() {
     provider.abort(set(1)).unwrap();
 }
 
-/// Two arrays, 62496 of the first lab and 62497 of the second, behind the first one's instances 50
-/// and 51: group `snap` has LDEV 18 and 19 of each.
-fn two_arrays() -> (Lab, Lab) {
-    let (mut lab, mut other) = (Lab::new(), Lab::new());
-    let sample = fs::read_to_string(other.conf("array-62496.toml")).unwrap();
-    let second = sample.replace("serial = 62496", "serial = 62497");
-    assert_ne!(second, sample);
-    fs::write(other.conf("array-62496.toml"), second).unwrap();
-    for (instance, peer, ldev, mu) in [(50, 51, PVOL, 2), (51, 50, SVOL, 0)] {
-        let text = format!(
-            "HORCM_MON\n127.0.0.1 520{instance} 1000 3000\n\
-             HORCM_CMD\n\\\\.\\IPCMD-127.0.0.1-31001\n\\\\.\\IPCMD-{}-31001\n\
-             HORCM_LDEV\nsnap here 62496 {ldev} {mu}\nsnap there 62497 {ldev} {mu}\n\
-             HORCM_INST\nsnap 127.0.0.1 520{peer}\n",
-            other.ip()
-        );
-        lab.write_conf(&format!("horcm{instance}.conf"), &text);
-    }
-    lab.init_array().ok();
-    lab.start_array();
-    // Hosts and arrays that work together share the key.
-    let keys = [&lab, &other].map(|lab| lab.root().join(".uds"));
-    fs::create_dir(&keys[1]).unwrap();
-    fs::set_permissions(&keys[1], fs::Permissions::from_mode(0o700)).unwrap();
-    fs::copy(keys[0].join("horcm.key"), keys[1].join("horcm.key")).unwrap();
-    other.init_array().ok();
-    other.start_array();
-    lab.start(&[50, 51]).ok();
-    (lab, other)
-}
-
 #[test]
 fn a_set_over_two_arrays_is_split_on_both_or_is_none() {
-    let (lab, mut other) = two_arrays();
+    let (lab, mut other) = two_arrays(62496);
     let mut provider = provider(&lab);
     let join_both = |provider: &mut Provider, id| {
         join(provider, id, described_of(62496, PVOL)).unwrap();

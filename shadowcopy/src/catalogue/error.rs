@@ -49,7 +49,7 @@ pub enum Error {
     },
     /// The catalogue has another backup under that ID.
     Taken(BackupId),
-    /// A lock, a mount or a reader keeps that backup.
+    /// A lock, a mount, a reader or a restore keeps that backup.
     Kept(BackupId),
     /// All IDs are given.
     Full,
@@ -98,9 +98,11 @@ impl From<Error> for Failure {
                 .action("import into a catalog of its own: set DRM_DB_PATH"),
             Error::Kept(id) => Self::new(message::BACKUP_STATE)
                 .word(id)
-                .state("locked, mounted or being read")
+                .state("locked, mounted, being read or being restored")
                 .cause("its S-VOLs must keep what they hold")
-                .action("drmumount it or drmcgctl -unlock it first"),
+                .action(
+                    "drmumount it, drmcgctl -unlock it, or end its restore with drmfsrestore first",
+                ),
             Error::Full => failed
                 .cause("all 9,999,999,999 backup IDs are given")
                 .action("begin a new catalog: set DRM_DB_PATH to an empty directory"),
@@ -144,6 +146,12 @@ pub fn must_be_there(backup: &Backup, died: bool) -> Outcome {
     }
     let failure = Failure::new(message::BACKUP_STATE).word(backup.id);
     let failure = match &backup.state {
+        _ if backup.restoring => failure
+            .state("being restored")
+            .cause(
+                "not all of its P-VOLs are restored yet, and its S-VOLs are needed for that alone",
+            )
+            .action(format!("drmfsrestore {} goes on with it", backup.id)),
         State::Running if died => failure
             .state("its command died")
             .cause("nobody knows what its S-VOLs hold")

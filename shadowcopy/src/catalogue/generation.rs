@@ -33,14 +33,13 @@ pub struct Keeper {
     pub generation: MuNumber,
     /// The backup.
     pub id: BackupId,
-    /// Whether it is mounted; locked otherwise.
-    pub mounted: bool,
+    /// What keeps it.
+    pub by: &'static str,
 }
 
 impl fmt::Display for Keeper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let how = if self.mounted { "mounted" } else { "locked" };
-        write!(f, "local_{} holds backup {}, which is {how}", self.generation, self.id)
+        write!(f, "local_{} holds backup {}, which is {}", self.generation, self.id, self.by)
     }
 }
 
@@ -78,8 +77,13 @@ pub fn choose(
         };
         let keeps = |backup: &&Backup| backup.is_kept();
         if let Some(keeper) = in_it().find(keeps) {
-            let mounted = !keeper.mounted.is_empty();
-            kept.push(Keeper { generation, id: keeper.id, mounted });
+            let by = match keeper {
+                _ if keeper.restoring => "being restored",
+                _ if !keeper.mounted.is_empty() => "mounted",
+                _ if keeper.reading => "being read",
+                _ => "locked",
+            };
+            kept.push(Keeper { generation, id: keeper.id, by });
             continue;
         }
         // `None` before `Some`: never taken, taken but empty, by the age of what it holds.
@@ -131,7 +135,7 @@ impl From<NoGeneration> for Failure {
                 failure
                     .state(lines.join("; "))
                     .cause("every generation is kept from being overwritten")
-                    .action("release one: drmumount a mounted one, drmcgctl -unlock a locked one")
+                    .action("release one: drmumount a mounted one, drmcgctl -unlock a locked one, end the restore of one with drmfsrestore")
             }
         }
     }

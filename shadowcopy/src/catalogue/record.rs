@@ -107,6 +107,10 @@ pub struct Backup {
     /// died.
     #[serde(default)]
     pub reading: bool,
+    /// Whether its P-VOLs are being restored from it: from before the first order until all of its
+    /// pairs are PAIR. Only `drmfsrestore` goes on with it meanwhile.
+    #[serde(default)]
+    pub restoring: bool,
     /// Where its S-VOLs are mounted.
     pub mounted: Vec<PathBuf>,
 }
@@ -115,13 +119,19 @@ impl Backup {
     /// Whether its S-VOLs hold it: there is something to mount or to restore.
     #[must_use]
     pub const fn is_there(&self) -> bool {
-        matches!(self.state, State::Consistent | State::CrashConsistent(_))
+        !self.restoring && self.state.is_there()
     }
 
-    /// Whether a lock, a mount or a reader keeps it from being overwritten.
+    /// Whether a lock, a mount, a reader or a restore keeps it from being overwritten.
     #[must_use]
     pub const fn is_kept(&self) -> bool {
-        self.locked || self.reading || !self.mounted.is_empty()
+        self.locked || self.reading || self.restoring || !self.mounted.is_empty()
+    }
+
+    /// Its S-VOLs hold it no longer.
+    pub fn end(&mut self) {
+        self.restoring = false;
+        self.state = State::Overwritten;
     }
 
     /// Whether it lies, in part at least, where the other one does: they share an S-VOL, or a
@@ -267,6 +277,7 @@ pub(crate) mod fake {
             held: Some(120_000),
             locked: false,
             reading: false,
+            restoring: false,
             mounted: Vec::new(),
         }
     }

@@ -134,6 +134,25 @@ impl Store {
         Ok(record.backup)
     }
 
+    /// Changes the record of a backup that nothing keeps.
+    ///
+    /// # Errors
+    /// [`Error::Kept`]; as [`Self::update`] otherwise.
+    pub fn update_free(
+        &self,
+        id: BackupId,
+        change: impl FnOnce(&mut Backup),
+    ) -> Result<Backup, Error> {
+        let _lock = self.lock()?;
+        let mut record = self.load(id)?;
+        if record.backup.is_kept() {
+            return Err(Error::Kept(id));
+        }
+        change(&mut record.backup);
+        self.save(&record)?;
+        Ok(record.backup)
+    }
+
     /// Keeps a backup from being overwritten, or no longer.
     ///
     /// # Errors
@@ -146,7 +165,7 @@ impl Store {
     /// called before the first pair is touched. Gives those that are gone by it.
     ///
     /// # Errors
-    /// [`Error::Kept`] for one that is locked, mounted or read; as [`Self::update`] otherwise.
+    /// [`Error::Kept`] for one that is locked, mounted, read or restored; as [`Self::update`] otherwise.
     pub fn overwrite(&self, by: &Backup) -> Result<Vec<BackupId>, Error> {
         let _lock = self.lock()?;
         let mut gone = Vec::new();
@@ -156,7 +175,8 @@ impl Store {
                 loaded => loaded?,
             };
             let old = &record.backup;
-            if id != by.id && old.is_there() && old.shares_volumes_with(by) {
+            let in_the_way = old.is_there() || old.restoring;
+            if id != by.id && in_the_way && old.shares_volumes_with(by) {
                 // Somebody may have locked it since the generation was chosen.
                 if old.is_kept() {
                     return Err(Error::Kept(id));
@@ -311,6 +331,7 @@ impl Store {
         let mut record = Record { backup, artifacts: BTreeMap::new() };
         let here = self.peek(carried.backup.id)?;
         record.backup.locked = here.as_ref().is_some_and(|here| here.locked);
+        record.backup.restoring |= here.as_ref().is_some_and(|here| here.restoring);
         record.backup.mounted = here.map(|here| here.mounted).unwrap_or_default();
         for (writer, file) in &carried.artifacts {
             note(&mut record, writer, file);

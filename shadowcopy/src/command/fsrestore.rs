@@ -1,14 +1,8 @@
 //! `drmfsrestore`: the P-VOLs become what they were at the backup (`pairresync -restore`).
 
-use commands::{
-    parse::Typed,
-    table::{HELP, Operands},
-};
-use model::PairStatus;
-
 use super::{Run, Spec};
 use crate::{
-    catalogue::State,
+    catalogue::Backup,
     console::Console,
     failure::Outcome,
     message,
@@ -16,6 +10,10 @@ use crate::{
         copy::{self, Work},
         provider, restoring,
     },
+};
+use commands::{
+    parse::Typed,
+    table::{HELP, Operands},
 };
 
 /// The command.
@@ -35,25 +33,22 @@ fn run(console: &mut Console<'_>, typed: &Typed) -> Outcome {
     let backup = work.backup();
     let mut provider = provider::load(console, backup.generation)?;
     let settings = *provider.settings();
-    let pairs = restoring::pairs(backup);
-    // One that died while the array worked: that goes on by itself.
-    let standings = restoring::standings(&console.home, &settings, &pairs)?;
-    let under_way = backup.state == State::Overwritten
-        && standings.iter().any(|standing| standing.status == PairStatus::Rcpy);
-    if !under_way {
+    if !backup.restoring {
         work.there()?;
         work.free()?;
-        for (copy, original) in copy::volumes(backup) {
-            copy::unused(original)?;
-            copy::unused(copy)?;
-        }
-        console.say(message::RESTORE_START, &[&id])?;
-        let (copies, originals) = copy::luns(backup);
-        provider.resync_luns(&copies, &originals).map_err(|refused| provider::refused(&refused))?;
-        // From here on the S-VOLs follow: what they hold is the P-VOLs' from the end of this.
-        work.store.update(id, |backup| backup.state = State::Overwritten)?;
+    }
+    let left = restoring::left(&console.home, &settings, backup)?;
+    for pair in &left {
+        copy::unused(pair.primary.volume)?;
+        copy::unused(pair.secondary.volume)?;
+    }
+    console.say(message::RESTORE_START, &[&id])?;
+    if !left.is_empty() {
+        restoring::begin(console, &work.store, &mut provider, backup, &left)?;
     }
     restoring::wait(console, &settings, backup)?;
+    // The S-VOLs follow their P-VOLs.
+    work.store.update(id, Backup::end)?;
     console.say(message::BROUGHT_BACK, &[&id])?;
     console.say(message::CONSUMED, &[&id])
 }

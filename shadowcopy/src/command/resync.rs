@@ -7,7 +7,7 @@ use commands::{
 
 use super::{Run, Spec};
 use crate::{
-    catalogue::State,
+    catalogue::{Backup, State},
     console::Console,
     failure::Outcome,
     message,
@@ -43,7 +43,8 @@ fn run(console: &mut Console<'_>, typed: &Typed) -> Outcome {
     for (copy, _) in copy::volumes(backup) {
         copy::unused(copy)?;
     }
-    work.store.update(id, |backup| backup.state = State::Overwritten)?;
+    // Somebody may have locked it since.
+    work.store.update_free(id, Backup::end)?;
     for lun in copy::luns(backup).0 {
         provider.on_lun_empty(&lun).map_err(|refused| provider::refused(&refused))?;
     }

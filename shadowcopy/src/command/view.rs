@@ -19,6 +19,7 @@ use crate::{
 #[must_use]
 pub const fn state(kept: &Kept) -> &'static str {
     match kept.backup.state {
+        _ if kept.backup.restoring => "RESTORING",
         State::Running if kept.died => "DIED",
         State::Running => "RUNNING",
         State::Consistent => "CONSISTENT",
@@ -47,13 +48,14 @@ pub const fn mode(backup: &Backup) -> &'static str {
     }
 }
 
-/// `locked`, `mounted`, `read`, several of them, or nothing.
+/// `locked`, `mounted`, `read`, `restored`, several of them, or nothing.
 #[must_use]
 pub fn kept_by(backup: &Backup) -> String {
     let words = [
         (backup.locked, "locked"),
         (!backup.mounted.is_empty(), "mounted"),
         (backup.reading, "read"),
+        (backup.restoring, "restored"),
     ];
     let words: Vec<_> = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
     words.join(",")

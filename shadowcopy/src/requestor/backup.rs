@@ -62,7 +62,7 @@ pub fn backup(console: &mut Console<'_>, wish: Wish) -> Outcome {
     let volumes = target::volumes(console, &store, &wish.points)?;
     let claim = store.claim(console.command)?;
     recovery::recover(console, &store, None)?;
-    truth::settle(console, &store)?;
+    truth::settle(console, &store, None)?;
     let target = Target::find(console, &store, volumes, wish.generation)?;
     console.say(message::BACKUP_START, &[])?;
     let mut provider = loaded::load(console, target.generation)?;
@@ -101,6 +101,7 @@ fn begin(
         held: None,
         locked: false,
         reading: false,
+        restoring: false,
         mounted: Vec::new(),
     };
     Ok(store.begin(claim, new)?)

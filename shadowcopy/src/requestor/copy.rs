@@ -28,7 +28,8 @@ pub struct Work {
 }
 
 impl Work {
-    /// Begins to work with a backup. What died is recovered first, and the catalogue is made true.
+    /// Begins to work with a backup. What died is recovered first, and the catalogue is made true;
+    /// a restore of this very backup is left to the command.
     ///
     /// # Errors
     /// KAVX0204-E while another command is at work, KAVX0201-E for one that is not there; what the
@@ -38,7 +39,7 @@ impl Work {
         let claim = store.claim(console.command)?;
         store.get(id)?;
         recovery::recover(console, &store, None)?;
-        truth::settle(console, &store)?;
+        truth::settle(console, &store, Some(id))?;
         let kept = store.get(id)?;
         Ok(Self { store, kept, claim })
     }

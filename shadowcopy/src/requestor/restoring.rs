@@ -1,24 +1,30 @@
-//! Pairs on their way to PAIR, and how far they are.
+//! Pairs on their way to PAIR: P-VOLs that are restored, and how far they are.
+//!
+//! Over several storage systems one may begin and another refuse. The catalogue says that a backup
+//! is being restored from before the first order until all of its pairs are PAIR, so that whoever
+//! repeats the command goes on with the rest, and nobody takes for a copy what is half of one.
 
 use std::time::Duration;
 
-use model::{Instance, Mode};
+use model::{Instance, Mode, PairStatus};
 use protocol::{
     Attached, Home,
     horcm::{Reply, Request, Selection, Target},
 };
 use provider::{
+    Provider,
     raid::{Pair, Raid, Standing, Use},
     session::Session,
     settings::Settings,
 };
 
-use super::truth;
+use super::{provider as loaded, truth};
 use crate::{
-    catalogue::Backup,
+    catalogue::{Backup, Store},
     console::Console,
     failure::{Failure, Outcome},
     message,
+    volume::lun,
 };
 
 /// How often pairs are looked at.
@@ -40,12 +46,78 @@ pub fn pairs(backup: &Backup) -> Vec<Pair> {
 }
 
 /// How each of them stands.
-///
-/// # Errors
-/// What RAID Manager says.
-pub fn standings(home: &Home, settings: &Settings, pairs: &[Pair]) -> Outcome<Vec<Standing>> {
+fn standings(home: &Home, settings: &Settings, pairs: &[Pair]) -> Outcome<Vec<Standing>> {
     let mut raid = Session::new(home.clone(), settings);
     pairs.iter().map(|pair| Ok(raid.standing(pair)?)).collect()
+}
+
+/// The pairs of a backup that have still to be restored: those that are split. Of one that is being
+/// restored others may have been ordered, and some be whole.
+///
+/// # Errors
+/// KAVX0205-E naming a pair that is neither; what RAID Manager says.
+pub fn left(home: &Home, settings: &Settings, backup: &Backup) -> Outcome<Vec<Pair>> {
+    let pairs = pairs(backup);
+    let standings = standings(home, settings, &pairs)?;
+    let mut left = Vec::new();
+    for (pair, standing) in pairs.into_iter().zip(standings) {
+        match standing.usable(&pair) {
+            Use::Split => left.push(pair),
+            Use::Ready if backup.restoring => {}
+            Use::Copying if backup.restoring && standing.status == PairStatus::Rcpy => {}
+            _ => {
+                return Err(Failure::new(message::BACKUP_STATE)
+                    .word(backup.id)
+                    .object(pair.to_string())
+                    .state(standing.to_string())
+                    .cause("its S-VOL is no point in time, and does not hold the backup any more")
+                    .action("look with pairdisplay who changed it; another backup or an archive can be restored")
+                    .into());
+            }
+        }
+    }
+    Ok(left)
+}
+
+/// Has pairs of a backup begin to be restored. The catalogue says so before the first order, and
+/// not any more where none of all its pairs was begun with.
+///
+/// # Errors
+/// KAVX0205-E where somebody has locked the backup since; what the provider refuses.
+pub fn begin(
+    console: &Console<'_>,
+    store: &Store,
+    provider: &mut Provider,
+    backup: &Backup,
+    left: &[Pair],
+) -> Outcome {
+    if !backup.restoring {
+        store.update_free(backup.id, |backup| backup.restoring = true)?;
+    }
+    let ends =
+        left.iter().map(|pair| (lun::of(pair.secondary.volume), lun::of(pair.primary.volume)));
+    let (copies, originals): (Vec<_>, Vec<_>) = ends.unzip();
+    let Err(refused) = provider.resync_luns(&copies, &originals) else { return Ok(()) };
+    let mut failure = loaded::refused(&refused);
+    let settings = *provider.settings();
+    // What cannot be asked may have begun.
+    let untouched = || {
+        let pairs = pairs(backup);
+        let standings = standings(&console.home, &settings, &pairs).ok()?;
+        let split = |(pair, now): (&Pair, Standing)| now.usable(pair) == Use::Split;
+        Some(pairs.iter().zip(standings).all(split))
+    };
+    if !backup.restoring && untouched() == Some(true) {
+        store.update(backup.id, |backup| backup.restoring = false)?;
+    } else {
+        let first = failure.action.take().unwrap_or_default();
+        let then = format!(
+            "then drmfsrestore {} goes on; until then nothing else is done with the backup and its generation",
+            backup.id
+        );
+        failure.action = Some(format!("{first}; {then}"));
+    }
+    Err(failure.into())
 }
 
 /// Waits until every pair is PAIR, and shows a person how far it is. A pair that goes elsewhere is

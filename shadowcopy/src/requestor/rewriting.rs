@@ -43,7 +43,7 @@ impl Rewriting {
         let store = console.catalogue();
         let claim = store.claim(console.command)?;
         recovery::recover(console, &store, None)?;
-        truth::settle(console, &store)?;
+        truth::settle(console, &store, None)?;
         let known = allowed(&store, backup)?;
         let pairs = pairs(console, backup)?;
         for pair in &pairs {
@@ -120,7 +120,7 @@ fn allowed(store: &Store, backup: &Backup) -> Outcome<bool> {
                 .word(here.id)
                 .state(view::kept_by(here))
                 .cause("it lies on the S-VOLs that would be overwritten")
-                .action("drmumount or drmcgctl -unlock it, or restore elsewhere with -f")
+                .action("drmumount it, drmcgctl -unlock it or end its restore with drmfsrestore, or restore elsewhere with -f")
                 .into());
         }
     }

@@ -10,19 +10,20 @@ use provider::{
 
 use super::provider as loaded;
 use crate::{
-    catalogue::{Backup, State, Store, record::Volume},
+    catalogue::{Backup, BackupId, Store, record::Volume},
     command::view,
     console::Console,
     failure::Outcome,
     message,
 };
 
-/// Marks backups whose S-VOLs do not hold them any more as overwritten. A pair that cannot be asked
-/// about is left alone.
+/// Marks backups whose S-VOLs do not hold them any more as overwritten, those included whose restore
+/// the storage system has ended since its command died, but for the one that is `at_work`. A pair
+/// that cannot be asked about is left alone.
 ///
 /// # Errors
 /// What the catalogue and the provider's journal say.
-pub fn settle(console: &mut Console<'_>, store: &Store) -> Outcome {
+pub fn settle(console: &mut Console<'_>, store: &Store, at_work: Option<BackupId>) -> Outcome {
     let settings = loaded::settings(&console.environment)?;
     let mut journal = loaded::journal(&console.home)?;
     let found = journal.records().map_err(|error| {
@@ -39,8 +40,12 @@ pub fn settle(console: &mut Console<'_>, store: &Store) -> Outcome {
     view::tell(console, listing.troubles);
     for kept in listing.backups {
         let backup = kept.backup;
-        if backup.is_there() && !is_held(&backup, &found.records, &mut raid) {
-            store.update(backup.id, |backup| backup.state = State::Overwritten)?;
+        let gone = match backup.restoring {
+            true => at_work != Some(backup.id) && is_restored(&backup, &mut raid),
+            false => backup.is_there() && !is_held(&backup, &found.records, &mut raid),
+        };
+        if gone {
+            store.update(backup.id, |backup| backup.end())?;
             console.say(message::BACKUP_GONE, &[&backup.id])?;
         }
     }
@@ -61,6 +66,14 @@ fn is_held(backup: &Backup, sets: &[Record], raid: &mut dyn Raid) -> bool {
             None => !sets.iter().any(|set| set.phase == Phase::Created && has(set)),
         };
         known && raid.standing(&pair).map_or(true, |standing| standing.usable(&pair) == Use::Split)
+    })
+}
+
+/// Whether all of its pairs are PAIR.
+fn is_restored(backup: &Backup, raid: &mut dyn Raid) -> bool {
+    backup.volumes.iter().all(|volume| {
+        let pair = pair(volume, backup.generation);
+        raid.standing(&pair).is_ok_and(|standing| standing.usable(&pair) == Use::Ready)
     })
 }
 

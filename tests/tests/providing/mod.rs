@@ -3,6 +3,7 @@
 // Each test program takes what it needs.
 #![allow(dead_code)]
 
+pub mod arrays;
 pub mod hosts;
 
 use std::{
@@ -123,7 +124,8 @@ pub fn volume(ldev: u32) -> VolumeId {
     volume_of(62496, ldev)
 }
 
-fn volume_of(serial: u32, ldev: u32) -> VolumeId {
+/// The same of any array.
+pub fn volume_of(serial: u32, ldev: u32) -> VolumeId {
     VolumeId { serial: Serial::new(serial).unwrap(), ldev: LdevId::new(ldev).unwrap() }
 }
 
