@@ -20,6 +20,8 @@ use crate::{
     volume::discover::Here,
 };
 
+/// How long others may look at a loop device that is to go.
+const LOOKED_AT: Duration = Duration::from_secs(5);
 /// How long an attachment may take that somebody else has begun.
 const BEGUN: Duration = Duration::from_secs(5);
 /// How often it is looked at.
@@ -96,6 +98,11 @@ pub fn release(home: &Home, volume: VolumeId) -> Checked {
         if here.blocks.file(&name).as_deref() == Some(&file) {
             let device = format!("/dev/{name}");
             programs::system("losetup", &["--detach", &device]).map_err(refused)?;
+            // It goes when the last has closed it: udev, or what a command that died has started.
+            let began = Instant::now();
+            while here.blocks.file(&name).as_deref() == Some(&file) && began.elapsed() < LOOKED_AT {
+                std::thread::sleep(LOOK);
+            }
         }
     }
     if here.mounts.at(&file).is_some() {
