@@ -51,6 +51,13 @@ pub enum Error {
     Taken(BackupId),
     /// A lock, a mount, a reader or a restore keeps that backup.
     Kept(BackupId),
+    /// A backup that runs has chosen the generation of that one.
+    Chosen {
+        /// The one that is overwritten.
+        id: BackupId,
+        /// The one that runs.
+        by: BackupId,
+    },
     /// All IDs are given.
     Full,
 }
@@ -103,6 +110,11 @@ impl From<Error> for Failure {
                 .action(
                     "drmumount it, drmcgctl -unlock it, or end its restore with drmfsrestore first",
                 ),
+            Error::Chosen { id, by } => Self::new(message::BACKUP_STATE)
+                .word(id)
+                .state(format!("backup {by}, which runs, has chosen its generation"))
+                .cause("its S-VOLs are needed")
+                .action("keep another backup, or the one that runs once it has ended"),
             Error::Full => failed
                 .cause("all 9,999,999,999 backup IDs are given")
                 .action("begin a new catalog: set DRM_DB_PATH to an empty directory"),
@@ -129,6 +141,7 @@ impl fmt::Display for Error {
             Self::Unwritable { object, cause } => write!(f, "{object}: {cause}"),
             Self::Taken(id) => write!(f, "there is another backup {id}"),
             Self::Kept(id) => write!(f, "backup {id} is kept"),
+            Self::Chosen { id, by } => write!(f, "backup {by} is about to overwrite backup {id}"),
             Self::Full => f.write_str("all backup IDs are given"),
         }
     }

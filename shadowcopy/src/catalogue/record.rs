@@ -134,6 +134,13 @@ impl Backup {
         self.state = State::Overwritten;
     }
 
+    /// Whether it is overwritten where the other one is made.
+    #[must_use]
+    pub fn is_in_the_way_of(&self, other: &Self) -> bool {
+        let is_something = self.restoring || self.is_there();
+        self.id != other.id && is_something && self.shares_volumes_with(other)
+    }
+
     /// Whether it lies, in part at least, where the other one does: they share an S-VOL, or a
     /// mirror of a P-VOL.
     #[must_use]

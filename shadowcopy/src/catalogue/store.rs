@@ -100,10 +100,13 @@ impl Store {
         claim::take(&path, command).map_err(Error::io(path))?.map_err(Error::Claimed)
     }
 
-    /// Adds a backup under an ID that was never given before; `claim` becomes that backup's.
+    /// Adds a backup under an ID that was never given before; `claim` becomes that backup's. From
+    /// here on what lies where it is about to be cannot be locked any more.
     ///
     /// # Errors
-    /// [`Error::Full`], or what the file system says. The ID is not given again then either.
+    /// [`Error::Kept`] for a backup that lies there and has been locked since the generation was
+    /// chosen; [`Error::Full`], or what the file system says. After the latter the ID is not given
+    /// again.
     pub fn begin(
         &self,
         claim: &Claim,
@@ -114,9 +117,15 @@ impl Store {
             None => BackupId::FIRST,
             Some(last) => last.next().ok_or(Error::Full)?,
         };
+        let backup = new(id);
+        for id in self.ids()? {
+            let old = self.peek(id)?;
+            if old.is_some_and(|old| old.is_kept() && old.is_in_the_way_of(&backup)) {
+                return Err(Error::Kept(id));
+            }
+        }
         self.give(id)?;
         claim.making(id).map_err(Error::io(self.root.join("claim")))?;
-        let backup = new(id);
         self.save(&Record { backup: backup.clone(), artifacts: BTreeMap::new() })?;
         Ok(backup)
     }
@@ -153,12 +162,29 @@ impl Store {
         Ok(record.backup)
     }
 
-    /// Keeps a backup from being overwritten, or no longer.
+    /// Keeps a backup from being overwritten, or no longer. One that is not there stays as it is.
     ///
     /// # Errors
-    /// As [`Self::update`].
+    /// [`Error::Chosen`] where a backup that runs has chosen its generation; as [`Self::update`]
+    /// otherwise.
     pub fn set_locked(&self, id: BackupId, locked: bool) -> Result<Backup, Error> {
-        self.update(id, |backup| backup.locked = locked)
+        let _lock = self.lock()?;
+        let mut record = self.load(id)?;
+        if locked && let Some(by) = self.chosen_by(&record.backup)? {
+            return Err(Error::Chosen { id, by });
+        }
+        record.backup.locked = locked && record.backup.is_there();
+        self.save(&record)?;
+        Ok(record.backup)
+    }
+
+    /// The backup that runs and is about to be where this one lies. The lock is held.
+    fn chosen_by(&self, backup: &Backup) -> Result<Option<BackupId>, Error> {
+        let path = self.root.join("claim");
+        let holder = claim::held(&path).map_err(Error::io(path))?;
+        let Some(by) = holder.and_then(|holder| holder.backup) else { return Ok(None) };
+        let runs = self.peek(by)?.filter(|by| by.state == State::Running);
+        Ok(runs.filter(|by| backup.is_in_the_way_of(by)).map(|by| by.id))
     }
 
     /// Says of every backup that lies where `by` is about to be that it is overwritten. To be
@@ -175,8 +201,7 @@ impl Store {
                 loaded => loaded?,
             };
             let old = &record.backup;
-            let in_the_way = old.is_there() || old.restoring;
-            if id != by.id && in_the_way && old.shares_volumes_with(by) {
+            if old.is_in_the_way_of(by) {
                 // Somebody may have locked it since the generation was chosen.
                 if old.is_kept() {
                     return Err(Error::Kept(id));

@@ -273,6 +273,26 @@ fn what_is_kept_is_not_overwritten_and_a_record_that_cannot_be_read_stops_it() {
 }
 
 #[test]
+fn a_backup_begins_where_none_is_kept_and_then_none_there_can_be_locked() {
+    let Place { store, .. } = &place();
+    let (one, two) = (add(store), add(store));
+    store.update(two, |backup| backup.volumes = vec![volume(19)]).unwrap();
+    store.set_locked(one, true).unwrap();
+    let claim = store.claim("drmfsbackup").unwrap();
+    let begin = |id| Backup { id, state: State::Running, ..backup(1) };
+    assert!(matches!(store.begin(&claim, begin), Err(Error::Kept(kept)) if kept == one));
+    store.set_locked(one, false).unwrap();
+    let three = store.begin(&claim, begin).unwrap().id;
+    assert!(two.next() == Some(three), "no ID was given for nothing");
+    let chosen = store.set_locked(one, true);
+    assert!(matches!(chosen, Err(Error::Chosen { id, by }) if (id, by) == (one, three)));
+    store.set_locked(two, true).unwrap();
+    store.overwrite(&store.get(three).unwrap().backup).unwrap();
+    drop(claim);
+    assert!(!store.set_locked(one, true).unwrap().locked, "it is not there any more");
+}
+
+#[test]
 fn an_import_does_not_bring_back_what_was_overwritten_here() {
     let Place { store, .. } = &place();
     let one = add(store);
@@ -299,6 +319,7 @@ fn an_export_is_imported_elsewhere_with_its_artifacts() {
     bundle::import(&there.store, file.as_slice()).unwrap();
     let brought = there.store.get(two).unwrap().backup;
     assert_eq!((brought.comment.as_str(), brought.locked), ("checked", true));
+    there.store.set_locked(two, false).unwrap();
     assert!(add(&there.store) > two, "an ID from elsewhere is given");
 }
 

@@ -40,7 +40,9 @@ fn run(console: &mut Console<'_>, typed: &Typed) -> Outcome {
     if let Some(word) = typed.word("lock") {
         let kept = store.get(id(command, word)?)?;
         must_be_there(&kept.backup, kept.died)?;
-        store.set_locked(kept.backup.id, true)?;
+        let locked = store.set_locked(kept.backup.id, true)?;
+        // It may have been overwritten since.
+        must_be_there(&locked, false)?;
         return console.say(message::LOCKED, &[&kept.backup.id]);
     }
     let Some(word) = typed.word("unlock") else {

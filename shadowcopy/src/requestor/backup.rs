@@ -17,7 +17,7 @@ use super::{
     truth,
 };
 use crate::{
-    catalogue::{Backup, Claim, State, Store, record::Mode},
+    catalogue::{Backup, BackupId, Error, State, Store, record::Mode},
     console::Console,
     coordinator::{self, Around, Plan, Policy},
     failure::{Failure, Outcome},
@@ -63,10 +63,21 @@ pub fn backup(console: &mut Console<'_>, wish: Wish) -> Outcome {
     let claim = store.claim(console.command)?;
     recovery::recover(console, &store, None)?;
     truth::settle(console, &store, None)?;
-    let target = Target::find(console, &store, volumes, wish.generation)?;
-    console.say(message::BACKUP_START, &[])?;
-    let mut provider = loaded::load(console, target.generation)?;
-    let backup = begin(console, &store, &claim, &wish, &target)?;
+    let set = SetId(fresh()?);
+    let mut locked = None;
+    let (target, mut provider, backup) = loop {
+        let target = Target::find(console, &store, volumes.clone(), wish.generation)?;
+        if locked.is_none() {
+            console.say(message::BACKUP_START, &[])?;
+        }
+        let provider = loaded::load(console, target.generation)?;
+        match store.begin(&claim, |id| record(console, set, id, &wish, &target)) {
+            Ok(backup) => break (target, provider, backup),
+            // Locked since it was chosen: there is another generation, or none is left.
+            Err(Error::Kept(id)) if locked != Some(id) => locked = Some(id),
+            Err(error) => return Err(error.into()),
+        }
+    };
     console.say(message::BACKUP_ID, &[&backup.id])?;
     let cleared = clear(console, &store, &mut provider, &backup);
     if let Err(stop) = cleared {
@@ -77,15 +88,8 @@ pub fn backup(console: &mut Console<'_>, wish: Wish) -> Outcome {
     report(console, &store, &backup, &findings)
 }
 
-fn begin(
-    console: &Console<'_>,
-    store: &Store,
-    claim: &Claim,
-    wish: &Wish,
-    target: &Target,
-) -> Outcome<Backup> {
-    let set = SetId(fresh()?);
-    let new = |id| Backup {
+fn record(console: &Console<'_>, set: SetId, id: BackupId, wish: &Wish, target: &Target) -> Backup {
+    Backup {
         id,
         set,
         command: console.command.to_owned(),
@@ -103,8 +107,7 @@ fn begin(
         reading: false,
         restoring: false,
         mounted: Vec::new(),
-    };
-    Ok(store.begin(claim, new)?)
+    }
 }
 
 /// Gives up the older backups in the generation: first in the catalogue, then their S-VOLs.

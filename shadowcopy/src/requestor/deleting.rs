@@ -31,7 +31,7 @@ pub fn backup(console: &mut Console<'_>, id: BackupId) -> Outcome {
             copy::unused(copy)?;
         }
         let mut provider = loaded::load(console, backup.generation)?;
-        work.store.update(id, |backup| backup.state = State::Overwritten)?;
+        work.store.update_free(id, |backup| backup.state = State::Overwritten)?;
         if backup.is_there() {
             for lun in copy::luns(backup).0 {
                 provider.on_lun_empty(&lun).map_err(|refused| loaded::refused(&refused))?;
