@@ -150,7 +150,7 @@ fn backup() -> Backup {
         state: State::Aborted { step: Step::Commit, cause: "late".to_owned() },
         generation: MuNumber::default(),
         volumes: vec![volume],
-        writers: vec![Participant { metadata, fault: None, artifacts }],
+        writers: vec![Participant { metadata, fault: None, kind: None, artifacts }],
         evidence: vec![(Step::Commit, 7)],
         held: Some(9),
         locked: false,

@@ -177,6 +177,17 @@ impl Crew {
         }
     }
 
+    /// Notes of those that were frozen that the limit of all of them has passed, and that they had
+    /// to thaw without a copy.
+    pub fn frozen_too_long(&mut self, limit: Duration) {
+        let frozen = |member: &&mut Member| member.asked == Asked::Thaw && member.fault.is_none();
+        for member in self.members.iter_mut().filter(frozen) {
+            let cause =
+                format!("no copy was made while it held its writes, for {} ms", limit.as_millis());
+            member.fault = Some(Fault::new(FaultKind::Timeout, cause));
+        }
+    }
+
     /// What those that described themselves said.
     pub fn metadata(&self) -> impl Iterator<Item = &Metadata> {
         self.members.iter().filter(|member| member.fault.is_none()).map(|member| &member.metadata)
@@ -210,6 +221,7 @@ impl Crew {
         let writers = self.members.iter().map(|member| Participant {
             metadata: member.metadata.clone(),
             fault: member.fault.as_ref().map(ToString::to_string),
+            kind: member.fault.as_ref().map(|fault| fault.kind),
             artifacts: member.artifacts.iter().map(|artifact| artifact.name.clone()).collect(),
         });
         let artifacts = self.members.iter().enumerate().flat_map(|(number, member)| {

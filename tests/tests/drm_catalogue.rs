@@ -88,6 +88,7 @@ impl Host {
                     paths: vec!["/mnt/18".into()],
                 },
                 fault: None,
+                kind: None,
                 artifacts: vec!["backup_label".to_owned()],
             }],
             evidence: vec![(Step::Commit, 1_234_567)],

@@ -91,7 +91,7 @@ mod tests {
             paths: Vec::new(),
         };
         let artifacts = vec!["backup_label".to_owned()];
-        findings.writers = vec![Participant { metadata, fault: None, artifacts }];
+        findings.writers = vec![Participant { metadata, fault: None, kind: None, artifacts }];
         let label = Artifact { name: "backup_label".to_owned(), bytes: b"START".to_vec() };
         findings.artifacts = vec![(0, label.clone())];
         findings.state = State::Consistent;

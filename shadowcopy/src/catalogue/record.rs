@@ -6,7 +6,10 @@ use model::{DevName, GroupName, MuNumber, VolumeId};
 use provider::guid::SetId;
 use serde::{Deserialize, Serialize};
 
-use crate::{step::Step, writer::Metadata};
+use crate::{
+    step::Step,
+    writer::{FaultKind, Metadata},
+};
 
 /// A backup ID: ten digits, from `0000000001` on. Never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -234,6 +237,9 @@ pub struct Participant {
     pub metadata: Metadata,
     /// Why it did not take part to the end, if it did not.
     pub fault: Option<String>,
+    /// What kind of failure that was.
+    #[serde(default)]
+    pub kind: Option<FaultKind>,
     /// Names of the files it handed over, kept beside the record.
     pub artifacts: Vec<String>,
 }

@@ -161,7 +161,7 @@ impl<C: Copies + Send + 'static> Run<'_, C> {
 
     fn in_time(&self, left: Duration) -> Stepped {
         match left.is_zero() {
-            true => Err(Trouble::Late("writers were frozen too long", self.limits.writers)),
+            true => Err(Trouble::WritersLate(self.limits.writers)),
             false => Ok(()),
         }
     }
@@ -239,7 +239,7 @@ impl<C: Copies + Send + 'static> Run<'_, C> {
     }
 
     const fn late(&self) -> Trouble {
-        Trouble::Late("file systems were frozen", self.limits.file_systems)
+        Trouble::Late(self.limits.file_systems)
     }
 
     fn thaw_file_systems(&mut self) -> Stepped {
@@ -259,12 +259,14 @@ impl<C: Copies + Send + 'static> Run<'_, C> {
         let passed = window.passed(self.now());
         if !self.crew.hanging() {
             match self.around.freezer.writers_thaw() {
-                Err(fault) if fault.kind == FaultKind::Timeout => self.tolerate(fault.into())?,
+                Err(fault) if fault.kind == FaultKind::Timeout => {
+                    self.tolerate(Trouble::WritersLate(window.limit))?;
+                }
                 other => other?,
             }
         }
         if passed {
-            self.tolerate(Trouble::Late("writers were frozen", window.limit))?;
+            self.tolerate(Trouble::WritersLate(window.limit))?;
         }
         self.writers_held()
     }

@@ -13,8 +13,10 @@ pub(super) enum Trouble {
     FileSystem(freezer::Fault),
     /// The provider.
     Copies(Failed),
-    /// A limit passed: what for, how long it is.
-    Late(&'static str, Duration),
+    /// File systems were frozen longer than this.
+    Late(Duration),
+    /// Writers were.
+    WritersLate(Duration),
     /// The plan is refused.
     Refused(String),
     /// The catalogue.
@@ -39,11 +41,14 @@ impl fmt::Display for Trouble {
             Self::Writer(name, fault) => write!(f, "{name}: {fault}"),
             Self::FileSystem(fault) => fault.fmt(f),
             Self::Copies(failed) => failed.fmt(f),
-            Self::Late(what, limit) => {
-                write!(f, "{what}: the limit of {} ms has passed", limit.as_millis())
-            }
+            Self::Late(limit) => passed(f, "file systems", *limit),
+            Self::WritersLate(limit) => passed(f, "writers", *limit),
             Self::Refused(cause) => f.write_str(cause),
             Self::Ledger(cause) => write!(f, "the catalogue: {cause}"),
         }
     }
+}
+
+fn passed(f: &mut fmt::Formatter<'_>, who: &str, limit: Duration) -> fmt::Result {
+    write!(f, "{who} were frozen: the limit of {} ms has passed", limit.as_millis())
 }

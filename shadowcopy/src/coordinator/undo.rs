@@ -1,13 +1,23 @@
 //! What follows a failure, whatever step it was in.
 
 use super::{run::Run, trouble::Trouble};
-use crate::{catalogue::State, copies::Copies, copyist::Call, step::Step, writer::Outcome};
+use crate::{
+    catalogue::State,
+    copies::Copies,
+    copyist::{Call, Failed},
+    step::Step,
+    writer::Outcome,
+};
 
 impl<C: Copies + Send + 'static> Run<'_, C> {
     /// Undoes what was begun: file systems, writers in reverse order, the provider, the catalogue.
     /// Says whether nothing is left for the guard to undo.
     pub(super) fn undo(&mut self, step: Step, trouble: &Trouble) -> bool {
+        let writers_late = self.are_writers_late(trouble);
         let thawed = self.thaw_all();
+        if writers_late {
+            self.crew.frozen_too_long(self.limits.writers);
+        }
         self.crew.post(Outcome::Aborted, self.limits.writer_call);
         let aborted = !self.done.unknown && self.abort_copies();
         self.findings.state = State::Aborted { step, cause: trouble.to_string() };
@@ -19,6 +29,18 @@ impl<C: Copies + Send + 'static> Run<'_, C> {
         let clean = thawed && aborted && kept.is_ok() && !self.crew.hanging();
         self.findings.notes.extend(kept.err().map(|cause| format!("the catalogue: {cause}")));
         clean
+    }
+
+    /// Whether the backup is given up because no copy was made in the time that writers may be frozen.
+    fn are_writers_late(&self, trouble: &Trouble) -> bool {
+        match trouble {
+            Trouble::WritersLate(_) => true,
+            // The time that the provider had for its answer was theirs.
+            Trouble::Copies(Failed::Late(_)) => {
+                self.window.is_some_and(|window| window.to_hold(self.now()).is_zero())
+            }
+            _ => false,
+        }
     }
 
     fn thaw_all(&mut self) -> bool {

@@ -17,10 +17,13 @@ use super::{
     truth,
 };
 use crate::{
-    catalogue::{Backup, BackupId, Error, State, Store, record::Mode},
+    catalogue::{
+        Backup, BackupId, Error, State, Store,
+        record::{Mode, Participant},
+    },
     console::Console,
     coordinator::{self, Around, Plan, Policy},
-    failure::{Failure, Outcome},
+    failure::{Failure, Outcome, Stop},
     freeze::FileSystems,
     ledger::Findings,
     limits::Limits,
@@ -29,7 +32,7 @@ use crate::{
     places::ThisHost,
     step::Step,
     volume::lun,
-    writer::Writer,
+    writer::{FaultKind, Writer},
 };
 
 /// What was asked for.
@@ -181,7 +184,12 @@ fn run(
     );
     if finished.unfinished {
         // The guard waits for the end of this process to undo the rest.
-        tell_notes(console, &finished.findings)?;
+        if let Err(Stop::Failure(mut failure)) = report(console, store, backup, &finished.findings)
+        {
+            failure.state = Some("what is left is undone with the end of this command".to_owned());
+            console.tell(&failure)?;
+        }
+        console.say(message::COMMAND_FAILED, &[&console.command.to_owned()])?;
         let _ = console.output.flush();
         std::process::exit(crate::run::FAILED.into());
     }
@@ -209,6 +217,9 @@ fn report(
                 State::Aborted { step, cause } => (*step, cause.clone()),
                 _ => (Step::Catalogue, "it has no end".to_owned()),
             };
+            if (Step::FreezeWriters..=Step::ThawWriters).contains(&step) {
+                tell_frozen_too_long(console, findings)?;
+            }
             return Err(Failure::new(message::BACKUP_ABORTED)
                 .word(step)
                 .object(format!("backup {}", backup.id))
@@ -224,6 +235,16 @@ fn report(
         console.print_json(&kept.backup)?;
     }
     Ok(())
+}
+
+/// The writers that were frozen longer than the limit, which is why the backup was given up.
+fn tell_frozen_too_long(console: &mut Console<'_>, findings: &Findings) -> Outcome {
+    let late = |writer: &&Participant| writer.kind == Some(FaultKind::Timeout);
+    findings.writers.iter().filter(late).try_for_each(|writer| {
+        let failure = Failure::new(message::WRITER_TIMEOUT).word(&writer.metadata.name);
+        let failure = failure.cause(writer.fault.clone().unwrap_or_default());
+        console.tell(&failure.action("see what is slow, the application or the storage system; -writers_limit sets the limit"))
+    })
 }
 
 fn tell_notes(console: &mut Console<'_>, findings: &Findings) -> Outcome {

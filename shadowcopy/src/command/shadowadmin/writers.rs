@@ -96,8 +96,12 @@ mod tests {
     fn kept(number: u64, fault: Option<&str>) -> Kept {
         let mut backup = backup(number);
         let metadata = metadata("postgresql/main");
-        backup.writers =
-            vec![Participant { metadata, fault: fault.map(Into::into), artifacts: Vec::new() }];
+        backup.writers = vec![Participant {
+            metadata,
+            fault: fault.map(Into::into),
+            kind: None,
+            artifacts: Vec::new(),
+        }];
         Kept { backup, died: false }
     }
 
