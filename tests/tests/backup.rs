@@ -7,15 +7,17 @@ mod volumes;
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     os::unix::fs::FileExt,
     path::Path,
+    process::{Child, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
 use attached::tool;
 use lab::{Outcome, lab::until, run};
-use shadowcopy::catalogue::Store;
+use shadowcopy::{catalogue::Store, step::Step};
 use volumes::{Host, backup_id, is_thawed};
 
 const MIB: u64 = 1 << 20;
@@ -294,21 +296,32 @@ fn a_lost_daemon_or_array_leaves_nothing_frozen_and_the_next_backup_succeeds() {
     host.back_up();
 }
 
+/// A backup that has just begun with a step, and goes on.
+fn behind(host: &Host, step: Step) -> Child {
+    let (steps, tell) = std::io::pipe().unwrap();
+    let mut command = host.lab.command("drmfsbackup");
+    // A descriptor that it inherits, and has no other use for.
+    command.args([&host.both(), "-steps", "0"]).stdin(tell);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // What the test holds of the other end would keep it from reading the end of a failed one.
+    drop(command);
+    let begins = format!("{step} begins");
+    let mut told = BufReader::new(steps).lines();
+    assert!(told.any(|line| line.unwrap() == begins), "it never came to {step}");
+    child
+}
+
 #[test]
-fn a_backup_that_is_told_to_stop_or_killed_leaves_pairs_for_the_next_one() {
+fn a_backup_that_is_told_to_stop_or_killed_at_any_step_leaves_pairs_for_the_next_one() {
     let host = Host::new(32 * MIB);
     for signal in ["TERM", "INT", "KILL"] {
-        for pause in [0, 40, 120, 240] {
-            let mut command = host.lab.command("drmfsbackup");
-            command.arg(host.both()).stdout(std::process::Stdio::null());
-            let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
-            // Anywhere in it.
-            std::thread::sleep(Duration::from_millis(pause));
+        for step in Step::ALL {
+            let mut child = behind(&host, step);
             let began = Instant::now();
             tool("kill", &[&format!("-{signal}"), &child.id().to_string()]);
             child.wait().unwrap();
-            assert!(began.elapsed() < Duration::from_secs(60), "{signal} {pause}");
-            assert!(is_thawed(&host.a.at) && is_thawed(&host.b.at), "{signal} {pause}");
+            assert!(began.elapsed() < Duration::from_secs(60), "{signal} {step}");
+            assert!(is_thawed(&host.a.at) && is_thawed(&host.b.at), "{signal} {step}");
         }
         let id = host.back_up();
         let listed = host.drm("drmfscat").ok().to_owned();
@@ -331,7 +344,7 @@ fn commands_that_died_are_gone_on_with() {
     for pause in [20, 80, 160, 320] {
         let mut command = host.lab.command("drmmount");
         command.args([&id, "-mount_pt", place.to_str().unwrap()]);
-        let mut child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(pause));
         run::kill(child.id());
         child.wait().unwrap();
@@ -350,7 +363,7 @@ fn commands_that_died_are_gone_on_with() {
     host.a.unmount();
     host.b.unmount();
     let mut command = host.lab.command("drmfsrestore");
-    let mut child = command.arg(&id).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut child = command.arg(&id).stdout(Stdio::null()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(60));
     run::kill(child.id());
     let ended = child.wait().unwrap().success();
