@@ -17,7 +17,10 @@ use std::{
 
 use attached::tool;
 use lab::{Outcome, lab::until, run};
-use shadowcopy::{catalogue::Store, step::Step};
+use shadowcopy::{
+    catalogue::{Backup, Store},
+    step::Step,
+};
 use volumes::{Host, backup_id, is_thawed};
 
 const MIB: u64 = 1 << 20;
@@ -333,6 +336,21 @@ fn a_backup_that_is_told_to_stop_or_killed_at_any_step_leaves_pairs_for_the_next
     until("no guard is left", || {
         fs::read_dir(host.lab.root().join("drm/run")).unwrap().count() == 0
     });
+}
+
+#[test]
+fn what_is_to_be_done_about_a_file_system_on_several_luns_is_told() {
+    let host = Host::new(32 * MIB);
+    let id = host.back_up();
+    // As a logical volume on both LUNs leaves it.
+    let store = Store::at(host.lab.root().join("drm/db"));
+    let on_both = |backup: &mut Backup| backup.volumes[1].mount = backup.volumes[0].mount.clone();
+    store.update(id.parse().unwrap(), on_both).unwrap();
+    let several = host.drm(&format!("drmmount {id}"));
+    for words in ["STATE : on several LUNs: LDEV 19 ", "LDEV 21 ", "raidvchkset -g snap -vg"] {
+        refused(&several, "KAVX0111-E", words);
+    }
+    assert!(store.get(id.parse().unwrap()).unwrap().backup.mounted.is_empty());
 }
 
 #[test]

@@ -189,12 +189,7 @@ fn plan<'b>(
     volumes.sort_by_key(|volume| volume.mount.as_os_str().len());
     for (n, volume) in volumes.iter().enumerate() {
         if volumes[..n].iter().any(|other| other.mount == volume.mount) {
-            return Err(Failure::new(message::MOUNT_FAILED)
-                .object(volume.mount.display().to_string())
-                .state("on several LUNs")
-                .cause("it is on a logical volume, which this command does not put together")
-                .action("attach its S-VOLs (horcm attach), vgimportclone and mount by hand")
-                .into());
+            return Err(on_several(backup, volume).into());
         }
     }
     let place = place.map_or_else(|| own_place(home, backup), Path::to_owned);
@@ -204,6 +199,22 @@ fn plan<'b>(
         (volume, if alone { place.clone() } else { place.join(inner) })
     };
     Ok(volumes.into_iter().map(below).collect())
+}
+
+/// A file system whose copy is on several S-VOLs: a logical volume, or btrfs.
+fn on_several(backup: &Backup, volume: &Volume) -> Failure {
+    let parts = backup.volumes.iter().filter(|other| other.mount == volume.mount);
+    let luns: Vec<_> = parts.map(|part| part.secondary.to_string()).collect();
+    Failure::new(message::MOUNT_FAILED)
+        .object(volume.mount.display().to_string())
+        .state(format!("on several LUNs: {}", luns.join(", ")))
+        .cause("this command does not put together what is on several LUNs (a logical volume, btrfs)")
+        .action(format!(
+            "mount it by hand: drmcgctl -lock {}; show its S-VOLs by their instance (raidvchkset -g {} -vg); horcm attach \
+             and losetup each of them; vgimportclone for a logical volume; mount -o ro. Afterwards the reverse, and \
+             raidvchkset -vg idb",
+            backup.id, volume.group
+        ))
 }
 
 /// The device of a file system on another disk: its partition of the same number, or the disk.
