@@ -140,7 +140,7 @@ fn samples() -> Vec<Vec<u8>> {
             held: None,
             locked: false,
             reading: false,
-            restoring: false,
+            restoring: None,
             mounted: Vec::new(),
         },
         sizes: sizes.to_vec(),

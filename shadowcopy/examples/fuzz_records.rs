@@ -155,7 +155,7 @@ fn backup() -> Backup {
         held: Some(9),
         locked: false,
         reading: false,
-        restoring: false,
+        restoring: None,
         mounted: Vec::new(),
     }
 }

@@ -375,7 +375,7 @@ fn commands_that_died_are_gone_on_with() {
     host.a.write("one", "changed");
     // As one leaves it that dies behind its first word to the catalogue.
     let store = Store::at(host.lab.root().join("drm/db"));
-    store.update(id.parse().unwrap(), |backup| backup.restoring = true).unwrap();
+    store.update(id.parse().unwrap(), |backup| backup.restoring = Some(Vec::new())).unwrap();
     let taken = host.drm(&format!("drmfsbackup {} -rc local_0", host.both()));
     refused(&taken, "KAVX0101-E", "which is being restored");
     host.a.unmount();

@@ -95,7 +95,7 @@ impl Host {
             held: Some(98_765),
             locked: false,
             reading: false,
-            restoring: false,
+            restoring: None,
             mounted: Vec::new(),
         };
         let id = store.begin(&claim, backup).unwrap().id;

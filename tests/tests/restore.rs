@@ -70,7 +70,7 @@ impl Bench {
             held: None,
             locked: false,
             reading: false,
-            restoring: false,
+            restoring: None,
             mounted: Vec::new(),
         };
         store.begin(&claim, backup).unwrap();
@@ -119,7 +119,13 @@ impl Bench {
 
 #[track_caller]
 fn goes_on_only_with_the_restore(bench: &Bench) {
-    for line in ["drmmount 1", "drmresync 1", "drmcgctl -lock 1", "drmmediabackup 1 archive"] {
+    for line in [
+        "drmmount 1",
+        "drmresync 1",
+        "drmcgctl -lock 1",
+        "drmmediabackup 1 archive",
+        "shadowadmin delete shadows -shadow=1 -quiet",
+    ] {
         let said = bench.drm(line);
         assert_eq!(said.code, Some(1), "{said}");
         assert!(said.stdout.contains("STATE : being restored"), "{said}");
@@ -150,6 +156,22 @@ fn what_one_array_refused_is_restored_when_the_command_is_repeated() {
 }
 
 #[test]
+fn a_pair_that_somebody_resynchronised_meanwhile_is_not_taken_for_restored() {
+    let bench = Bench::new();
+    bench.in_the_way();
+    assert_eq!(bench.drm("drmfsrestore 1").code, Some(1));
+    bench.lab.cci(50, "pairresync -g snap -d there").ok();
+    bench.lab.cci(50, "pairevtwait -g snap -d there -s pair -t 60").ok();
+    let said = bench.drm("drmfsrestore 1");
+    assert_eq!(said.code, Some(1), "{said}");
+    assert!(said.stdout.contains("KAVX0205-E") && said.stdout.contains("snap/there"), "{said}");
+    assert_eq!(bench.held(), [1, 2]);
+    // All pairs are PAIR: nothing is left to go on with.
+    let given_up = bench.drm("drmresync 1");
+    assert!(given_up.stdout.contains("STATE : overwritten"), "{given_up}");
+}
+
+#[test]
 fn what_every_array_refuses_leaves_the_backup_as_it_was() {
     let bench = Bench::new();
     // Without the instance of the S-VOLs they cannot be hidden.
@@ -157,7 +179,7 @@ fn what_every_array_refuses_leaves_the_backup_as_it_was() {
     let said = bench.drm("drmfsrestore 1");
     assert_eq!(said.code, Some(1), "{said}");
     let backup = bench.store().get(BackupId::FIRST).unwrap().backup;
-    assert!(backup.is_there() && !backup.restoring, "{backup:?}");
+    assert!(backup.is_there() && backup.restoring.is_none(), "{backup:?}");
     assert_eq!(bench.held(), [2, 2]);
 }
 

@@ -159,7 +159,7 @@ pub fn must_be_there(backup: &Backup, died: bool) -> Outcome {
     }
     let failure = Failure::new(message::BACKUP_STATE).word(backup.id);
     let failure = match &backup.state {
-        _ if backup.restoring => failure
+        _ if backup.restoring.is_some() => failure
             .state("being restored")
             .cause(
                 "not all of its P-VOLs are restored yet, and its S-VOLs are needed for that alone",

@@ -78,7 +78,7 @@ pub fn choose(
         let keeps = |backup: &&Backup| backup.is_kept();
         if let Some(keeper) = in_it().find(keeps) {
             let by = match keeper {
-                _ if keeper.restoring => "being restored",
+                _ if keeper.restoring.is_some() => "being restored",
                 _ if !keeper.mounted.is_empty() => "mounted",
                 _ if keeper.reading => "being read",
                 _ => "locked",

@@ -110,10 +110,11 @@ pub struct Backup {
     /// died.
     #[serde(default)]
     pub reading: bool,
-    /// Whether its P-VOLs are being restored from it: from before the first order until all of its
-    /// pairs are PAIR. Only `drmfsrestore` goes on with it meanwhile.
+    /// There while its P-VOLs are being restored from it: from before the first order until all of
+    /// its pairs are PAIR. Only `drmfsrestore` goes on with it meanwhile. S-VOLs whose pairs had not
+    /// been ordered yet when the latest attempt failed.
     #[serde(default)]
-    pub restoring: bool,
+    pub restoring: Option<Vec<VolumeId>>,
     /// Where its S-VOLs are mounted.
     pub mounted: Vec<PathBuf>,
 }
@@ -122,25 +123,25 @@ impl Backup {
     /// Whether its S-VOLs hold it: there is something to mount or to restore.
     #[must_use]
     pub const fn is_there(&self) -> bool {
-        !self.restoring && self.state.is_there()
+        self.restoring.is_none() && self.state.is_there()
     }
 
     /// Whether a lock, a mount, a reader or a restore keeps it from being overwritten.
     #[must_use]
     pub const fn is_kept(&self) -> bool {
-        self.locked || self.reading || self.restoring || !self.mounted.is_empty()
+        self.locked || self.reading || self.restoring.is_some() || !self.mounted.is_empty()
     }
 
     /// Its S-VOLs hold it no longer.
     pub fn end(&mut self) {
-        self.restoring = false;
+        self.restoring = None;
         self.state = State::Overwritten;
     }
 
     /// Whether it is overwritten where the other one is made.
     #[must_use]
     pub fn is_in_the_way_of(&self, other: &Self) -> bool {
-        let is_something = self.restoring || self.is_there();
+        let is_something = self.restoring.is_some() || self.is_there();
         self.id != other.id && is_something && self.shares_volumes_with(other)
     }
 
@@ -290,7 +291,7 @@ pub(crate) mod fake {
             held: Some(120_000),
             locked: false,
             reading: false,
-            restoring: false,
+            restoring: None,
             mounted: Vec::new(),
         }
     }

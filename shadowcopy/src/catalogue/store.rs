@@ -356,7 +356,8 @@ impl Store {
         let mut record = Record { backup, artifacts: BTreeMap::new() };
         let here = self.peek(carried.backup.id)?;
         record.backup.locked = here.as_ref().is_some_and(|here| here.locked);
-        record.backup.restoring |= here.as_ref().is_some_and(|here| here.restoring);
+        let restoring = here.as_ref().and_then(|here| here.restoring.clone());
+        record.backup.restoring = restoring.or(record.backup.restoring);
         record.backup.mounted = here.map(|here| here.mounted).unwrap_or_default();
         for (writer, file) in &carried.artifacts {
             note(&mut record, writer, file);

@@ -260,7 +260,7 @@ fn what_is_kept_is_not_overwritten_and_a_record_that_cannot_be_read_stops_it() {
     for keep in [
         |backup: &mut Backup| backup.locked = true,
         |backup: &mut Backup| backup.reading = true,
-        |backup: &mut Backup| backup.restoring = true,
+        |backup: &mut Backup| backup.restoring = Some(Vec::new()),
         |backup: &mut Backup| backup.mounted = vec!["/mnt".into()],
     ] {
         store.update(one, keep).unwrap();

@@ -29,11 +29,11 @@ pub static SPEC: Spec = Spec {
 
 fn run(console: &mut Console<'_>, typed: &Typed) -> Outcome {
     let id = copy::id(console.command, typed)?;
-    let work = Work::begin(console, id)?;
+    let work = Work::begin_restore(console, id)?;
     let backup = work.backup();
     let mut provider = provider::load(console, backup.generation)?;
     let settings = *provider.settings();
-    if !backup.restoring {
+    if backup.restoring.is_none() {
         work.there()?;
         work.free()?;
     }

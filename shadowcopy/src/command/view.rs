@@ -19,7 +19,7 @@ use crate::{
 #[must_use]
 pub const fn state(kept: &Kept) -> &'static str {
     match kept.backup.state {
-        _ if kept.backup.restoring => "RESTORING",
+        _ if kept.backup.restoring.is_some() => "RESTORING",
         State::Running if kept.died => "DIED",
         State::Running => "RUNNING",
         State::Consistent => "CONSISTENT",
@@ -55,7 +55,7 @@ pub fn kept_by(backup: &Backup) -> String {
         (backup.locked, "locked"),
         (!backup.mounted.is_empty(), "mounted"),
         (backup.reading, "read"),
-        (backup.restoring, "restored"),
+        (backup.restoring.is_some(), "restored"),
     ];
     let words: Vec<_> = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
     words.join(",")

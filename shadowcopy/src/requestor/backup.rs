@@ -108,7 +108,7 @@ fn record(console: &Console<'_>, set: SetId, id: BackupId, wish: &Wish, target: 
         held: None,
         locked: false,
         reading: false,
-        restoring: false,
+        restoring: None,
         mounted: Vec::new(),
     }
 }

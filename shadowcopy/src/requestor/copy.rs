@@ -28,18 +28,29 @@ pub struct Work {
 }
 
 impl Work {
-    /// Begins to work with a backup. What died is recovered first, and the catalogue is made true;
-    /// a restore of this very backup is left to the command.
+    /// Begins to work with a backup. What died is recovered first, and the catalogue is made true.
     ///
     /// # Errors
     /// KAVX0204-E while another command is at work, KAVX0201-E for one that is not there; what the
     /// catalogue says.
     pub fn begin(console: &mut Console<'_>, id: BackupId) -> Outcome<Self> {
+        Self::of(console, id, None)
+    }
+
+    /// The same for whoever restores it, and ends a restore that is under way.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub fn begin_restore(console: &mut Console<'_>, id: BackupId) -> Outcome<Self> {
+        Self::of(console, id, Some(id))
+    }
+
+    fn of(console: &mut Console<'_>, id: BackupId, restores: Option<BackupId>) -> Outcome<Self> {
         let store = console.catalogue();
         let claim = store.claim(console.command)?;
         store.get(id)?;
         recovery::recover(console, &store, None)?;
-        truth::settle(console, &store, Some(id))?;
+        truth::settle(console, &store, restores)?;
         let kept = store.get(id)?;
         Ok(Self { store, kept, claim })
     }
@@ -59,17 +70,20 @@ impl Work {
         Ok(&self.kept.backup)
     }
 
-    /// Refuses a backup that is mounted, or locked.
+    /// Refuses a backup that is mounted, locked, read or being restored.
     ///
     /// # Errors
     /// KAVX0205-E.
-    pub fn free(&self) -> Checked {
+    pub fn free(&self) -> Outcome {
         let backup = self.backup();
         let refused = |state: &str, action: &str| {
             let failure = Failure::new(message::BACKUP_STATE).word(backup.id);
             let failure = failure.state(state).cause("its S-VOLs must keep what they hold");
             Err(failure.action(action).into())
         };
+        if backup.restoring.is_some() {
+            must_be_there(backup, self.kept.died)?;
+        }
         match (backup.mounted.is_empty(), backup.is_kept()) {
             (false, _) => refused("mounted", "drmumount it first"),
             (true, true) => refused("locked, or being read", "drmcgctl -unlock it first"),

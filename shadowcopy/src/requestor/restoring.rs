@@ -61,17 +61,21 @@ pub fn left(home: &Home, settings: &Settings, backup: &Backup) -> Outcome<Vec<Pa
     let standings = standings(home, settings, &pairs)?;
     let mut left = Vec::new();
     for (pair, standing) in pairs.into_iter().zip(standings) {
+        let ordered = backup
+            .restoring
+            .as_ref()
+            .is_some_and(|unordered| !unordered.contains(&pair.secondary.volume));
         match standing.usable(&pair) {
             Use::Split => left.push(pair),
-            Use::Ready if backup.restoring => {}
-            Use::Copying if backup.restoring && standing.status == PairStatus::Rcpy => {}
+            Use::Ready if ordered => {}
+            Use::Copying if ordered && standing.status == PairStatus::Rcpy => {}
             _ => {
                 return Err(Failure::new(message::BACKUP_STATE)
                     .word(backup.id)
                     .object(pair.to_string())
                     .state(standing.to_string())
-                    .cause("its S-VOL is no point in time, and does not hold the backup any more")
-                    .action("look with pairdisplay who changed it; another backup or an archive can be restored")
+                    .cause("somebody else has resynchronised it: its S-VOL does not hold the backup any more")
+                    .action("restore another backup or an archive; what other pairs were restored to stays")
                     .into());
             }
         }
@@ -91,25 +95,25 @@ pub fn begin(
     backup: &Backup,
     left: &[Pair],
 ) -> Outcome {
-    if !backup.restoring {
-        store.update_free(backup.id, |backup| backup.restoring = true)?;
-    }
+    let began = |backup: &mut Backup| backup.restoring = Some(Vec::new());
+    match backup.restoring {
+        None => store.update_free(backup.id, began)?,
+        Some(_) => store.update(backup.id, began)?,
+    };
     let ends =
         left.iter().map(|pair| (lun::of(pair.secondary.volume), lun::of(pair.primary.volume)));
     let (copies, originals): (Vec<_>, Vec<_>) = ends.unzip();
     let Err(refused) = provider.resync_luns(&copies, &originals) else { return Ok(()) };
     let mut failure = loaded::refused(&refused);
-    let settings = *provider.settings();
-    // What cannot be asked may have begun.
-    let untouched = || {
-        let pairs = pairs(backup);
-        let standings = standings(&console.home, &settings, &pairs).ok()?;
-        let split = |(pair, now): (&Pair, Standing)| now.usable(pair) == Use::Split;
-        Some(pairs.iter().zip(standings).all(split))
-    };
-    if !backup.restoring && untouched() == Some(true) {
-        store.update(backup.id, |backup| backup.restoring = false)?;
-    } else {
+    let pairs = pairs(backup);
+    // What cannot be asked may have been ordered.
+    let standings = standings(&console.home, provider.settings(), &pairs).unwrap_or_default();
+    let split = |(pair, now): &(&Pair, Standing)| now.usable(pair) == Use::Split;
+    let unordered = pairs.iter().zip(standings).filter(split);
+    let unordered: Vec<_> = unordered.map(|(pair, _)| pair.secondary.volume).collect();
+    let untouched = unordered.len() == pairs.len();
+    store.update(backup.id, |backup| backup.restoring = (!untouched).then_some(unordered))?;
+    if !untouched {
         let first = failure.action.take().unwrap_or_default();
         let then = format!(
             "then drmfsrestore {} goes on; until then nothing else is done with the backup and its generation",

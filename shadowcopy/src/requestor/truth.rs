@@ -18,12 +18,12 @@ use crate::{
 };
 
 /// Marks backups whose S-VOLs do not hold them any more as overwritten, those included whose restore
-/// the storage system has ended since its command died, but for the one that is `at_work`. A pair
+/// the storage system has ended since its command died, but for the one that the command `restores`. A pair
 /// that cannot be asked about is left alone.
 ///
 /// # Errors
 /// What the catalogue and the provider's journal say.
-pub fn settle(console: &mut Console<'_>, store: &Store, at_work: Option<BackupId>) -> Outcome {
+pub fn settle(console: &mut Console<'_>, store: &Store, restores: Option<BackupId>) -> Outcome {
     let settings = loaded::settings(&console.environment)?;
     let mut journal = loaded::journal(&console.home)?;
     let found = journal.records().map_err(|error| {
@@ -40,8 +40,8 @@ pub fn settle(console: &mut Console<'_>, store: &Store, at_work: Option<BackupId
     view::tell(console, listing.troubles);
     for kept in listing.backups {
         let backup = kept.backup;
-        let gone = match backup.restoring {
-            true => at_work != Some(backup.id) && is_restored(&backup, &mut raid),
+        let gone = match backup.restoring.is_some() {
+            true => restores != Some(backup.id) && is_restored(&backup, &mut raid),
             false => backup.is_there() && !is_held(&backup, &found.records, &mut raid),
         };
         if gone {
