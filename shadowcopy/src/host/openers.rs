@@ -14,7 +14,7 @@ use crate::volume::block::Blocks;
 pub type Number = (u32, u32);
 
 /// They look at every disk, when it comes or as long as it is there, and do nothing with its bytes.
-const LOOKERS: [&str; 4] = ["multipathd", "systemd-udevd", "(udev-worker)", "udevd"];
+const LOOKERS: [&str; 5] = ["losetup", "multipathd", "systemd-udevd", "(udev-worker)", "udevd"];
 
 /// Who has devices open.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
