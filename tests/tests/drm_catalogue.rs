@@ -17,8 +17,12 @@ use lab::{
 use model::{LdevId, MuNumber, Serial, VolumeId};
 use provider::guid::{Guid, SetId};
 use shadowcopy::{
+    archive::{
+        content::Contents,
+        frame::{Format, Writer},
+    },
     catalogue::{
-        Backup, BackupId, State, Store,
+        Backup, BackupId, State, Store, artifact,
         record::{Mode, Participant, Volume},
     },
     step::Step,
@@ -509,6 +513,50 @@ fn a_damaged_archive_writes_nothing_over_a_volume() {
     }
     assert!(fs::read(host.path("old")).unwrap() == pattern(5 << 20, 9));
     assert!(!host.path("new").exists());
+}
+
+/// An archive of the first backup, of empty volumes, with these files of writers.
+fn made_up(host: &Host, name: &str, artifacts: &[(String, Artifact)]) {
+    let contents =
+        Contents { backup: host.store().get(BackupId::FIRST).unwrap().backup, sizes: vec![0, 0] };
+    let mut frames = Writer::new(Vec::new(), Format::Archive).unwrap();
+    frames.frame(1, &[&serde_json::to_vec(&contents).unwrap()]).unwrap();
+    for (writer, file) in artifacts {
+        let (names, bytes) = artifact::encode(writer, file);
+        frames.frame(2, &[&names, bytes]).unwrap();
+    }
+    for volume in 0..2_u32 {
+        frames.frame(3, &[&volume.to_le_bytes()]).unwrap();
+    }
+    fs::write(host.path(name), frames.finish().unwrap().0).unwrap();
+}
+
+#[test]
+fn a_hostile_archive_is_refused_by_its_name_and_the_limit_before_anything_is_written() {
+    let mut host = Host::new();
+    host.back_up();
+    let file = |writer: usize, bytes: usize| {
+        (writer.to_string(), Artifact { name: "f".to_owned(), bytes: vec![0; bytes] })
+    };
+    made_up(&host, "many", &(0..=1024).map(|n| file(n, 1)).collect::<Vec<_>>());
+    made_up(&host, "much", &(0..17).map(|n| file(n, 16 << 20)).collect::<Vec<_>>());
+    made_up(&host, "long", &[("w".repeat(300), file(0, 1).1)]);
+    made_up(&host, "fine", &(0..1024).map(|n| file(n, 1)).collect::<Vec<_>>());
+    for (archive, limit) in [("many", "1024 files"), ("much", "256 MiB"), ("long", "200 bytes")] {
+        for line in ["-verify", "-artifacts out", "-f a b"] {
+            let refused = host.drm(&format!("mediarestore {archive} {line}"));
+            is_told(
+                &refused,
+                &format!("KAVX0401-E The archive cannot be read. archive = {archive}\n"),
+            );
+            assert!(refused.stdout.contains(limit), "{limit}: {refused}");
+            for made in ["out", "a", "b"] {
+                assert!(!host.path(made).exists(), "{made}: {refused}");
+            }
+        }
+    }
+    host.drm("mediarestore fine -artifacts out").ok();
+    assert_eq!(fs::read_dir(host.path("out")).unwrap().count(), 1024);
 }
 
 #[test]
