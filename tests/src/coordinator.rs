@@ -26,7 +26,7 @@ pub struct Coordinator {
     errors: Receiver<String>,
     /// Standard error so far.
     said: Vec<String>,
-    _wine: Wine,
+    _own: Option<Wine>,
 }
 
 /// What came of a call.
@@ -74,13 +74,14 @@ impl fmt::Display for Answer {
 }
 
 impl Coordinator {
-    /// Starts one in a Windows of its own in the lab's directory.
+    /// Starts one in the Windows of a lab; beside daemons of Linux, in one of its own.
     ///
     /// # Panics
     /// When it cannot be started.
     #[must_use]
     pub fn start(lab: &Lab) -> Self {
-        let wine = Wine::set_up(lab.path("wine"));
+        let own = lab.wine().is_none().then(|| Wine::set_up(lab.path("wine")));
+        let wine = own.as_ref().or(lab.wine()).expect("one of both");
         let mut command = wine.talking(binaries::windows("vss-harness.exe"));
         for name in ["HORCMROOT", "HORCMINST", "HORCC_MRCF"] {
             command.env_remove(name);
@@ -89,7 +90,7 @@ impl Coordinator {
         let answers = lines(child.stdout.take().expect("piped"));
         let errors = lines(child.stderr.take().expect("piped"));
         let stdin = child.stdin.take();
-        Self { child, stdin, answers, errors, said: Vec::new(), _wine: wine }
+        Self { child, stdin, answers, errors, said: Vec::new(), _own: own }
     }
 
     /// Makes a call and waits for its answer.
@@ -167,7 +168,7 @@ impl Coordinator {
 }
 
 impl Drop for Coordinator {
-    /// Ends it; its Windows ends after it.
+    /// Ends it; what Wine has started for it ends with its Windows.
     fn drop(&mut self) {
         drop(self.stdin.take());
         let ended = (0..50).any(|_| {

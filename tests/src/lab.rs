@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     fs,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -257,6 +257,12 @@ ldev = \"{FIRST}-{last}\"
         }
     }
 
+    /// The Windows of [`Lab::on_windows`].
+    #[must_use]
+    pub const fn wine(&self) -> Option<&Wine> {
+        self.wine.as_ref()
+    }
+
     /// This lab's address.
     #[must_use]
     pub const fn ip(&self) -> Ipv4Addr {
@@ -470,21 +476,31 @@ ldev = \"{FIRST}-{last}\"
     /// When its registration cannot be read.
     #[must_use]
     pub fn horcmd_pid(&self, instance: u16) -> Option<u32> {
+        self.registration(instance).map(|registration| registration.pid)
+    }
+
+    fn registration(&self, instance: u16) -> Option<protocol::Registration> {
         let home = protocol::Home::at(self.root());
         let instance = model::Instance::numbered(instance).expect("an instance");
-        protocol::Registration::read(&home, instance)
-            .expect("a readable registration")
-            .map(|registration| registration.pid)
+        protocol::Registration::read(&home, instance).expect("a readable registration")
     }
 
     /// Kills one horcmd as `kill -9` does and waits until it is gone. It is not our child, so its
-    /// end shows in `/proc` only.
+    /// end shows in `/proc` only; on Windows, in its port.
     ///
     /// # Panics
     /// When it does not run.
     pub fn kill_horcmd(&self, instance: u16) {
-        assert!(self.wine.is_none(), "its number is one of Windows");
-        let pid = self.horcmd_pid(instance).expect("horcmd runs");
+        let protocol::Registration { address, pid } =
+            self.registration(instance).expect("horcmd runs");
+        if let Some(wine) = &self.wine {
+            let mut command = wine.command("taskkill");
+            command.args(["/f", "/pid", &pid.to_string()]);
+            run::run(command, format!("taskkill /f /pid {pid}"), b"", LIMIT).ok();
+            let port = (Ipv4Addr::UNSPECIFIED, address.port());
+            until("horcmd is gone", || UdpSocket::bind(port).is_ok());
+            return;
+        }
         run::kill(pid);
         let gone = || {
             fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| {

@@ -1,5 +1,5 @@
 //! `RMVSSPRV.dll` before a coordinator, under Wine: every method through its vtable as VSS calls it,
-//! with daemons and an array behind it.
+//! with `horcmd.exe` 50 and 51 and an array behind it.
 
 mod coordinating;
 mod providing;
@@ -10,18 +10,18 @@ use ::provider::{event::Event, guid::Guid, lun::LunInfo};
 use coordinating::{
     ALREADY_REGISTERED, BAD_STATE, CLASS, DLL, E_ACCESSDENIED, E_INVALIDARG, E_NOTIMPL, FAULTY,
     FINISHED, NO_SUCH_KEY, NOT_REGISTERED, PENDING, PROVIDER_IN_USE, TOO_MANY_SNAPSHOTS, VETO, dll,
-    guid, names, text, vss,
+    guid, names, seeds_pair_on_windows, text, vss,
 };
 use lab::{
-    Lab, bytes as patterns,
+    Carrier, Lab, bytes as patterns,
     coordinator::Coordinator,
     lab::{PVOL, SVOL},
 };
-use providing::{hosts::Hosts, seeds_pair};
+use providing::hosts::Hosts;
 
 #[test]
 fn the_dll_tells_com_the_event_viewer_and_vss_who_it_is() {
-    let lab = Lab::new();
+    let lab = Lab::on_windows(Carrier::Ipcmd);
     let mut vss = Coordinator::start(&lab);
     let (register, unregister) =
         (format!("register {}", dll(DLL)), format!("unregister {}", dll(DLL)));
@@ -91,7 +91,7 @@ fn the_dll_tells_com_the_event_viewer_and_vss_who_it_is() {
 
 #[test]
 fn a_copy_is_made_found_deleted_and_reverted_as_vss_does_it() {
-    let mut lab = seeds_pair();
+    let mut lab = seeds_pair_on_windows();
     let hosts = Hosts::of(&lab);
     let mut vss = vss(&lab, DLL);
     vss.say("OnLoad").ok();
@@ -187,7 +187,7 @@ fn a_copy_is_made_found_deleted_and_reverted_as_vss_does_it() {
 
 #[test]
 fn objects_of_one_process_share_the_provider_until_the_last_is_gone() {
-    let lab = seeds_pair();
+    let lab = seeds_pair_on_windows();
     let hosts = Hosts::of(&lab);
     let mut vss = vss(&lab, DLL);
     vss.say(&format!("lun original {}", text(&hosts.lun(1)))).ok();
@@ -214,7 +214,7 @@ fn objects_of_one_process_share_the_provider_until_the_last_is_gone() {
 
 /// A pair that is COPY for long: bytes move between pools only, and at its pace.
 fn slow_pair() -> Lab {
-    let mut lab = Lab::new();
+    let mut lab = Lab::on_windows(Carrier::Ipcmd);
     lab.with_hosts();
     let toml = fs::read_to_string(lab.conf("array-62496.toml")).unwrap();
     let svol = "ldev = 19\nemulation = \"OPEN-3\"\npool = 0";

@@ -15,7 +15,8 @@ use ::provider::{
 };
 use coordinating::{
     BAD_STATE, DLL, E_ACCESSDENIED, E_INVALIDARG, E_OUTOFMEMORY, FAULTY, NOT_OURS,
-    OBJECT_NOT_FOUND, UNSUPPORTED_CONTEXT, VETO, guid, install, names, text, vss,
+    OBJECT_NOT_FOUND, UNSUPPORTED_CONTEXT, VETO, guid, install, names, seeds_pair_on_windows, text,
+    vss,
 };
 use lab::{
     binaries,
@@ -58,7 +59,7 @@ fn refuse_all(vss: &mut Coordinator, state: State, set: &str) {
 
 #[test]
 fn calls_in_the_wrong_order_are_refused_in_every_state() {
-    let lab = seeds_pair();
+    let lab = seeds_pair_on_windows();
     let hosts = Hosts::of(&lab);
     let mut vss = vss(&lab, DLL);
     vss.say(&format!("lun original {}", text(&hosts.lun(1)))).ok();
@@ -104,7 +105,7 @@ fn calls_in_the_wrong_order_are_refused_in_every_state() {
 
 #[test]
 fn what_no_coordinator_hands_in_is_refused_and_nothing_is_touched() {
-    let lab = seeds_pair();
+    let lab = seeds_pair_on_windows();
     let mut vss = vss(&lab, DLL);
     vss.say("OnLoad").ok();
     let answer = vss.say("malformed");
@@ -120,6 +121,8 @@ fn what_no_coordinator_hands_in_is_refused_and_nothing_is_touched() {
 
 #[test]
 fn every_message_of_the_manual_reaches_the_event_log() {
+    // Daemons of Linux: under Wine one that has lost its array says nothing for long, and the provider
+    // tells of the daemon then (EV_ATTHOR), not of the array.
     let mut lab = seeds_pair();
     let hosts = Hosts::of(&lab);
     let mut seen = BTreeSet::new();
@@ -202,7 +205,7 @@ fn every_message_of_the_manual_reaches_the_event_log() {
 
 #[test]
 fn a_panic_in_any_call_is_an_hresult_and_the_provider_goes_on() {
-    let lab = seeds_pair();
+    let lab = seeds_pair_on_windows();
     let hosts = Hosts::of(&lab);
     let mut vss = vss(&lab, FAULTY);
     vss.say(&format!("lun original {}", text(&hosts.lun(1)))).ok();

@@ -11,9 +11,11 @@ use ::provider::{
     settings::{LOCAL, MUN, REMOTE},
 };
 use lab::{
-    Lab, binaries,
+    Carrier, Lab, binaries,
     coordinator::{Coordinator, seen_by_windows},
 };
+
+use crate::providing::seeds_pair_in;
 
 pub const DLL: &str = "RMVSSPRV.dll";
 /// The same with `fault-injection`.
@@ -41,23 +43,31 @@ pub fn dll(name: &str) -> String {
     seen_by_windows(&binaries::windows(name))
 }
 
-/// What the provider looks for in the directory of an installation. Here the daemons are Linux's
-/// own, so only the names are there.
+/// The seed's pair, by `horcmd.exe` 50 and 51.
+pub fn seeds_pair_on_windows() -> Lab {
+    seeds_pair_in(Lab::on_windows(Carrier::Ipcmd))
+}
+
+/// What the provider looks for in the directory of an installation; beside daemons of Linux only
+/// the names are there.
 pub fn install(lab: &Lab) {
     for name in ["horcmstart", "paircreate", "pairdisplay", "pairresync", "pairsplit"] {
         fs::write(lab.conf(&format!("{name}.exe")), "").unwrap();
     }
 }
 
-/// A coordinator with an object of the provider's class, not loaded yet.
+/// A coordinator with an object of the provider's class, not loaded yet. The provider finds RAID
+/// Manager in `C:\HORCM` by itself, and the daemons by what they have registered there.
 pub fn vss(lab: &Lab, name: &str) -> Coordinator {
-    install(lab);
     let mut vss = Coordinator::start(lab);
     vss.say(&format!("register {}", dll(name))).ok();
     vss.say(&format!("create {CLASS}")).ok();
-    let root = seen_by_windows(&lab.root());
-    for (name, value) in [("HORCMROOT", &*root), (LOCAL, "50"), (REMOTE, "51"), (MUN, "2")] {
+    for (name, value) in [(LOCAL, "50"), (REMOTE, "51"), (MUN, "2")] {
         vss.say(&format!("env {name} {value}")).ok();
+    }
+    if lab.wine().is_none() {
+        install(lab);
+        vss.say(&format!("env HORCMROOT {}", seen_by_windows(&lab.root()))).ok();
     }
     vss
 }

@@ -108,7 +108,11 @@ pub fn provider(lab: &Lab) -> Provider {
 
 /// The steps of the seed's chapter 3.7.2 behind the configuration files.
 pub fn seeds_pair() -> Lab {
-    let mut lab = Lab::new();
+    seeds_pair_in(Lab::new())
+}
+
+/// The same in a lab of which nothing runs yet.
+pub fn seeds_pair_in(mut lab: Lab) -> Lab {
     lab.with_hosts();
     lab.init_array().ok();
     lab.start_array();
