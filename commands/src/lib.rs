@@ -19,6 +19,7 @@
 //! | [`session`] | what a running command has at hand |
 //! | [`states`] | the states of a group as waiting and checking judge them |
 //! | [`launch`], [`lifecycle`] | starting a daemon process, and seeing it live and end |
+//! | `services` | Windows: instances as services |
 //! | `platform` | what differs between operating systems |
 //! | [`run`] | from argv to exit code |
 //! | [`interactive`] | `-z` and `-zx` |
@@ -57,6 +58,8 @@ pub mod rows;
 pub mod run;
 pub mod scope;
 pub mod selection;
+#[cfg(windows)]
+mod services;
 pub mod session;
 pub mod states;
 pub mod subcommand;

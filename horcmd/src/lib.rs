@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`run`] | one life of a daemon |
 //! | [`settings`], [`trace`] | what the environment says |
+//! | `service` | Windows: a daemon that the service control manager keeps |
 //! | [`title`], [`lock`] | the process: its name, one an instance |
 //! | `platform` | what differs between operating systems |
 //! | [`logs`], [`journal`], [`stamp`] | log files, and the way of a line into them |
@@ -63,6 +64,8 @@ pub mod room;
 pub mod run;
 pub mod selection;
 pub mod serve;
+#[cfg(windows)]
+pub mod service;
 pub mod services;
 pub mod settings;
 pub mod sides;

@@ -46,28 +46,33 @@ impl Settings {
                 StartFailure::configuration(format!("HORCMINST is {word:?}: {bad}"))
             })?,
         };
-        let home = Home::from_env();
+        Ok(Self::of(instance, Home::from_env(), |name| env::var_os(name)))
+    }
+
+    /// The settings of an instance in a home, with all else as these variables say.
+    pub(crate) fn of(
+        instance: Instance,
+        home: Home,
+        variable: impl Fn(&str) -> Option<OsString>,
+    ) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let directory = |name: &str, default: &str| {
-            env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map_or_else(|| home.log_dir(instance).join(default), PathBuf::from)
+            set(name).map_or_else(|| home.log_dir(instance).join(default), PathBuf::from)
         };
-        Ok(Self {
+        Self {
             instance,
             conf: home.conf_file(instance),
             log: directory("HORCM_LOG", "curlog"),
             old_logs: directory("HORCM_LOGS", "tmplog"),
-            trace: TraceSettings::from_words(|name| env::var(name).ok()),
+            trace: TraceSettings::from_words(|name| variable(name)?.into_string().ok()),
             host: host_name(),
-            horcmperm: env::var_os("HORCMPERM").filter(|value| !value.is_empty()),
-            protection: env::var_os("HORCMPROMOD").is_some_and(|value| !value.is_empty()),
+            horcmperm: set("HORCMPERM"),
+            protection: set("HORCMPROMOD").is_some(),
             disks: Disks::listed_in(
-                env::var_os("HORCM_HBA")
-                    .filter(|value| !value.is_empty())
-                    .map_or_else(|| home.root().join("etc/horcm.hba"), PathBuf::from),
+                set("HORCM_HBA").map_or_else(|| home.root().join("etc/horcm.hba"), PathBuf::from),
             ),
             home,
-        })
+        }
     }
 }
 

@@ -208,6 +208,23 @@ impl Instance {
         format!("horcmd_0{}", self.suffix())
     }
 
+    /// The name of its service on Windows: `HORCM50`, or `HORCM` for the instance without a number.
+    #[must_use]
+    pub fn service_name(self) -> String {
+        format!("HORCM{}", self.suffix())
+    }
+
+    /// The instance of a service on Windows; capitals make no difference in such names. `None` where
+    /// it is one of something else.
+    #[must_use]
+    pub fn of_service(name: &str) -> Option<Self> {
+        let (head, number) = name.split_at_checked("HORCM".len())?;
+        if !head.eq_ignore_ascii_case("HORCM") {
+            return None;
+        }
+        if number.is_empty() { Some(Self::UNNUMBERED) } else { number.parse().ok() }
+    }
+
     /// The number as text, or nothing.
     #[must_use]
     pub fn suffix(self) -> String {
@@ -247,6 +264,18 @@ impl fmt::Display for Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn services_are_named_after_their_instances() {
+        let numbered = [0, 50, Instance::MAX].map(|number| Instance::numbered(number).unwrap());
+        for instance in [Instance::UNNUMBERED].into_iter().chain(numbered) {
+            assert_eq!(Instance::of_service(&instance.service_name()), Some(instance));
+        }
+        assert_eq!(Instance::of_service("horcm50"), Instance::numbered(50));
+        for other in ["HORC", "HORCM2048", "HORCM-50", "HORCMX", "RMVSSPRV", "HORC\u{e9}50"] {
+            assert_eq!(Instance::of_service(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn ldev_notations_name_the_same_device() {

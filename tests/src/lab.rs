@@ -263,6 +263,16 @@ ldev = \"{FIRST}-{last}\"
         self.wine.as_ref()
     }
 
+    /// Ends Windows and starts it again.
+    ///
+    /// # Panics
+    /// When it is none of [`Lab::on_windows`].
+    pub fn restart_windows(&self) {
+        let wine = self.wine().expect("a lab on Windows");
+        wine.end();
+        wine.boot();
+    }
+
     /// This lab's address.
     #[must_use]
     pub const fn ip(&self) -> Ipv4Addr {

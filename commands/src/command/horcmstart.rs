@@ -44,11 +44,15 @@ fn run(session: &mut Session<'_, '_>, typed: &Typed) -> Outcome {
 
 /// The instances that were typed; checked before anything is done to the first.
 pub(super) fn instances(session: &Session<'_, '_>, typed: &Typed) -> CciResult<Vec<Instance>> {
-    if typed.operands().is_empty() {
+    numbered(session, typed.operands())
+}
+
+/// The same of some words.
+pub(super) fn numbered(session: &Session<'_, '_>, words: &[String]) -> CciResult<Vec<Instance>> {
+    if words.is_empty() {
         return Ok(vec![session.scope.instance]);
     }
-    let words = typed.operands().iter();
-    words.map(|word| scope::instance(session.command, word, word)).collect()
+    words.iter().map(|word| scope::instance(session.command, word, word)).collect()
 }
 
 /// `HORCM` or `HORCM inst 50`, the subject of every line.

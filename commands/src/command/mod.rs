@@ -24,6 +24,8 @@ pub mod raidqry;
 pub mod raidscan;
 pub mod raidvchkdsp;
 pub mod raidvchkset;
+#[cfg(windows)]
+pub mod service;
 
 use crate::table::Spec;
 
@@ -52,6 +54,10 @@ pub(crate) static ALL: &[&Spec] = &[
 #[cfg(target_os = "linux")]
 pub(crate) static OWN: &[&Spec] = &[&attach::SPEC, &detach::SPEC];
 
-/// See above; these need Linux.
-#[cfg(not(target_os = "linux"))]
+/// See above; this one needs Windows.
+#[cfg(windows)]
+pub(crate) static OWN: &[&Spec] = &[&service::SPEC];
+
+/// See above.
+#[cfg(not(any(windows, target_os = "linux")))]
 pub(crate) static OWN: &[&Spec] = &[];

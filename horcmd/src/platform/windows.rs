@@ -1,8 +1,10 @@
-//! Windows: the console.
+//! Windows: the service control manager, or the console.
 
 use std::{env, path::PathBuf};
 
-/// What ends the daemon in good order: an interrupt at its console.
+use crate::service;
+
+/// What ends the daemon in good order: the service control manager, or an interrupt at its console.
 pub(crate) struct Stop;
 
 impl Stop {
@@ -13,6 +15,9 @@ impl Stop {
 
     /// Waits for it; its name.
     pub(crate) async fn told(self) -> &'static str {
+        if let Some(service) = service::of_this_process() {
+            return service.told().await;
+        }
         if tokio::signal::ctrl_c().await.is_err() {
             // Without a console there is nobody to interrupt it.
             std::future::pending::<()>().await;
@@ -21,8 +26,12 @@ impl Stop {
     }
 }
 
-/// Nobody waits for it.
-pub(crate) const fn tell_ready() {}
+/// Readiness for the service control manager.
+pub(crate) fn tell_ready() {
+    if let Some(service) = service::of_this_process() {
+        service.is_ready();
+    }
+}
 
 /// File systems write what they hold back when their disk is told to (`FlushFileBuffers`).
 pub(crate) const fn sync() {}
