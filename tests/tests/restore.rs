@@ -156,6 +156,16 @@ fn what_one_array_refused_is_restored_when_the_command_is_repeated() {
 }
 
 #[test]
+fn a_restore_that_an_array_keeps_from_its_end_is_given_up_by_its_record() {
+    let bench = Bench::new();
+    bench.in_the_way();
+    assert_eq!(bench.drm("drmfsrestore 1").code, Some(1));
+    bench.drm("shadowadmin delete shadows -shadow=1 -record -quiet").ok();
+    let gone = bench.drm("drmfsrestore 1");
+    assert!(gone.code == Some(1) && gone.stdout.contains("KAVX0201-E"), "{gone}");
+}
+
+#[test]
 fn a_pair_that_somebody_resynchronised_meanwhile_is_not_taken_for_restored() {
     let bench = Bench::new();
     bench.in_the_way();

@@ -7,7 +7,7 @@ use super::{
     provider as loaded, recovery,
 };
 use crate::{
-    catalogue::{BackupId, State, error::must_be_there},
+    catalogue::{Backup, BackupId, State, error::must_be_there},
     console::Console,
     failure::{Failure, Outcome},
     message,
@@ -43,7 +43,7 @@ pub fn backup(console: &mut Console<'_>, id: BackupId) -> Outcome {
 }
 
 /// Deletes the record of a backup alone: nothing is asked of RAID Manager, and its S-VOLs stay as
-/// they are.
+/// they are. So ends a restore that a storage system which is lost keeps from its end.
 ///
 /// # Errors
 /// KAVX0205-E for a backup that is locked, mounted, read or still running, KAVX0204-E while another
@@ -51,9 +51,12 @@ pub fn backup(console: &mut Console<'_>, id: BackupId) -> Outcome {
 pub fn record(console: &Console<'_>, id: BackupId) -> Outcome {
     let store = console.catalogue();
     let claim = store.claim(console.command)?;
-    let kept = store.get(id)?;
+    let mut kept = store.get(id)?;
     if kept.backup.state == State::Running {
         must_be_there(&kept.backup, kept.died)?;
+    }
+    if kept.backup.restoring.is_some() {
+        kept.backup = store.update(id, Backup::end)?;
     }
     let work = Work { store, kept, claim };
     work.free()?;
