@@ -2,42 +2,32 @@
 //! fail, and say so. With a `vssapi.dll` of our own it goes all the way: that proves that methods
 //! and structures are used as mingw-w64's header has them, and nothing about a real VSS.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{fs, path::PathBuf, time::Duration};
 
-use lab::binaries;
+use lab::{binaries, run, wine::Wine};
+use tempfile::TempDir;
 use vss_requestor::interfaces::SLOTS;
 
 /// mingw-w64's header, which the linker of every build for Windows brings along.
 const HEADER: &str = "/usr/share/mingw-w64/include/vsbackup.h";
 
-/// A Wine prefix; what runs in it ends with it.
-struct Prefix(tempfile::TempDir);
+const LIMIT: Duration = Duration::from_secs(300);
 
-impl Prefix {
+/// A Windows of its own.
+struct Host {
+    wine: Wine,
+    _place: TempDir,
+}
+
+impl Host {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn wine(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.envs([
-            ("WINEPREFIX", self.0.path().join("wine").as_os_str()),
-            ("WINEDEBUG", "-all".as_ref()),
-            ("WINEDLLOVERRIDES", "mscoree,mshtml=;vssapi=n,b".as_ref()),
-        ]);
-        command.env_remove("DISPLAY").env_remove("HORCMROOT").stdin(Stdio::null());
-        command
+        let place = tempfile::tempdir().unwrap();
+        Self { wine: Wine::set_up(place.path().join("wine")), _place: place }
     }
 
     /// Puts our `vssapi.dll` in the place of Wine's, for good.
     fn mock(&self) {
-        let made = self.wine("wineboot").arg("-i").stderr(Stdio::null()).status();
-        assert!(made.expect("wineboot starts").success());
-        let file = self.0.path().join("wine/drive_c/windows/system32/vssapi.dll");
+        let file = self.wine.drive_c().join("windows/system32/vssapi.dll");
         fs::copy(binaries::windows("vss-mock.dll"), file).unwrap();
     }
 
@@ -49,37 +39,25 @@ impl Prefix {
 
     /// The same with a call that our VSS refuses; and all calls of it.
     fn run_with(&self, line: &str, refused: &str) -> (Option<i32>, String, Vec<String>) {
-        // Files, not pipes: Wine's own services keep what they were given.
-        let (output, calls) = (self.0.path().join("output"), self.0.path().join("calls"));
-        let mut command = self.wine("wine");
-        command.arg(binaries::windows("drmexgbackup.exe")).args(line.split_whitespace());
+        let mut command = self.wine.command(binaries::windows("drmexgbackup.exe"));
+        command.args(line.split_whitespace()).env_remove("HORCMROOT");
         command.env("VSHTCHORCMINST_LOCAL", "50").env("VSHTCHOMRCF_MUN", "2");
         command.env("VSS_MOCK_REFUSES", refused);
-        command.stdout(fs::File::create(&output).unwrap());
-        command.stderr(fs::File::create(&calls).unwrap());
-        let status = command.status().expect("wine starts; it is Debian's package wine");
-        let output = fs::read_to_string(&output).unwrap().replace("\r\n", "\n");
-        let calls = fs::read_to_string(&calls).unwrap().lines().map(str::to_owned).collect();
-        (status.code(), output, calls)
+        command.env("WINEDLLOVERRIDES", "mscoree,mshtml=;vssapi=n,b");
+        let ended = run::run(command, line.to_owned(), b"", LIMIT);
+        let calls = ended.stderr.lines().map(str::to_owned).collect();
+        (ended.code, ended.stdout.replace("\r\n", "\n"), calls)
     }
 
     fn documents(&self) -> PathBuf {
-        self.0.path().join("wine/drive_c/HORCM/drm/vss")
-    }
-}
-
-impl Drop for Prefix {
-    fn drop(&mut self) {
-        for order in ["-k", "-w"] {
-            let _ = self.wine("wineserver").arg(order).status();
-        }
+        self.wine.drive_c().join("HORCM/drm/vss")
     }
 }
 
 #[test]
 fn without_a_vss_the_command_fails_and_says_so() {
-    let prefix = Prefix::new();
-    let (code, output) = prefix.run("-mode vss");
+    let host = Host::new();
+    let (code, output) = host.run("-mode vss");
     assert_eq!(code, Some(1), "{output}");
     let mut lines = output.lines();
     assert_eq!(lines.next(), Some("KAVX0001-I The drmexgbackup command will now start."));
@@ -93,11 +71,11 @@ fn without_a_vss_the_command_fails_and_says_so() {
     for success in ["KAVX0002", "KAVX0040", "KAVX1601"] {
         assert!(!output.contains(success), "{output}");
     }
-    assert!(!prefix.documents().exists(), "no backup, no ID");
-    let (code, output) = prefix.run("-mode cold");
+    assert!(!host.documents().exists(), "no backup, no ID");
+    let (code, output) = host.run("-mode cold");
     assert_eq!(code, Some(2), "{output}");
     assert!(output.starts_with("KAVX0050-E The command line is wrong.\n"), "{output}");
-    let (code, output) = prefix.run("-h");
+    let (code, output) = host.run("-h");
     assert_eq!(code, Some(0), "{output}");
     assert!(output.contains("drmexgbackup [options]"), "{output}");
 }
@@ -148,10 +126,10 @@ fn sorted_out(calls: &[String]) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn a_vss_of_our_own_is_called_and_released_as_the_header_has_it() {
-    let prefix = Prefix::new();
-    prefix.mock();
+    let host = Host::new();
+    host.mock();
     let line = "-mode vss -transact_log_del -noverify";
-    let (code, output, calls) = prefix.run_with(line, "");
+    let (code, output, calls) = host.run_with(line, "");
     assert_eq!(code, Some(0), "{output}{calls:?}");
     let (calls, released) = sorted_out(&calls);
     assert_eq!(calls, CALLS.lines().collect::<Vec<_>>());
@@ -171,12 +149,12 @@ fn a_vss_of_our_own_is_called_and_released_as_the_header_has_it() {
         ]
     );
     assert!(output.ends_with("KAVX0002-I The drmexgbackup command will now end.\n"), "{output}");
-    let written = fs::read(prefix.documents().join("0000000001/components.xml")).unwrap();
+    let written = fs::read(host.documents().join("0000000001/components.xml")).unwrap();
     let expected = "<BACKUP_COMPONENTS \u{e9}/>".encode_utf16().flat_map(u16::to_le_bytes);
     assert_eq!(written, expected.collect::<Vec<u8>>());
-    assert!(prefix.documents().join("0000000001/writer1.xml").is_file());
+    assert!(host.documents().join("0000000001/writer1.xml").is_file());
 
-    let (code, output, calls) = prefix.run_with(line, "SaveAsXML");
+    let (code, output, calls) = host.run_with(line, "SaveAsXML");
     assert_eq!(code, Some(1), "{output}");
     assert!(output.contains("CAUSE : SaveAsXML: HRESULT 0x80042302 (VSS_E_UNEXPECTED)\n"));
     let (calls, _) = sorted_out(&calls);
@@ -189,7 +167,7 @@ fn a_vss_of_our_own_is_called_and_released_as_the_header_has_it() {
         "FreeWriterMetadata",
     ];
     assert_eq!(calls[calls.len() - undone.len()..], undone);
-    assert_eq!(fs::read_dir(prefix.documents()).unwrap().count(), 1, "no second ID");
+    assert_eq!(fs::read_dir(host.documents()).unwrap().count(), 1, "no second ID");
 }
 
 #[test]
