@@ -121,18 +121,21 @@ fn a_restore_that_breaks_off_leaves_no_backup_and_no_s_vol_in_sight_and_can_be_r
     host.b.write("one", "second");
     host.back_up();
     let archive = archive(&host, "1");
+    host.a.write("one", "changed");
+    host.back_up();
+    assert_eq!(host.back_up(), "0000000003", "where the first was");
     let whole = fs::read(&archive).unwrap();
     let mut command = host.lab.command("drmmediarestore");
     let mut child = command.arg("-").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    std::io::Write::write_all(child.stdin.as_mut().unwrap(), &whole[..whole.len() - 40]).unwrap();
+    std::io::Write::write_all(child.stdin.as_mut().unwrap(), &whole[..whole.len() / 2]).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && said.contains("KAVX0401-E"), "{said}");
-    assert_eq!(state(&host, "1"), State::Overwritten);
+    assert_eq!(["1", "3"].map(|id| state(&host, id)), [State::Overwritten, State::Overwritten]);
     gone(&host, "snap");
     host.drm(&format!("drmmediarestore {archive}")).ok();
     assert_eq!(in_copy(&host, "1", "one"), ["first", "second"]);
-    // Nor does a volume of another size, or one that is kept, lose what it has.
+    // Nor does one that is kept lose what it has.
     host.drm("drmcgctl -lock 1").ok();
     let locked = host.drm(&format!("drmmediarestore {archive}"));
     assert!(locked.code == Some(1) && locked.stdout.contains("STATE : locked"), "{locked}");

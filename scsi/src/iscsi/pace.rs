@@ -37,7 +37,10 @@ impl Pace {
 
     /// A command came, or ended.
     pub(super) fn beat(&mut self) {
-        let now = Instant::now();
+        self.beat_at(Instant::now());
+    }
+
+    fn beat_at(&mut self, now: Instant) {
         let quick = now - self.last < QUICK;
         self.streak = if quick { self.streak.saturating_add(1) } else { 0 };
         self.last = now;
@@ -67,23 +70,18 @@ mod tests {
     #[test]
     fn things_that_come_quickly_are_awaited_awake_until_one_fails_to() {
         let mut pace = Pace::new();
-        let beats = |pace: &mut Pace, apart: Duration| {
-            for _ in 0..STREAK {
-                pace.last = Instant::now() - apart;
-                pace.beat();
-            }
-        };
-        beats(&mut pace, QUICK);
+        let beat = |pace: &mut Pace, apart: Duration| pace.beat_at(pace.last + apart);
+        let quick = |pace: &mut Pace| (0..STREAK).for_each(|_| beat(pace, QUICK / 2));
+        (0..STREAK).for_each(|_| beat(&mut pace, QUICK));
         assert!(!pace.is_quick());
-        beats(&mut pace, Duration::ZERO);
+        quick(&mut pace);
         assert!(pace.is_quick());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let began = Instant::now();
         runtime.block_on(pace.stay_awake());
         assert!(began.elapsed() >= MOMENT && !pace.is_quick());
-        beats(&mut pace, Duration::ZERO);
-        pace.last = Instant::now() - QUICK;
-        pace.beat();
+        quick(&mut pace);
+        beat(&mut pace, QUICK);
         assert!(!pace.is_quick());
     }
 }

@@ -356,8 +356,10 @@ impl Store {
         let mut record = Record { backup, artifacts: BTreeMap::new() };
         let here = self.peek(carried.backup.id)?;
         record.backup.locked = here.as_ref().is_some_and(|here| here.locked);
-        let restoring = here.as_ref().and_then(|here| here.restoring.clone());
-        record.backup.restoring = restoring.or(record.backup.restoring);
+        // A restore that has ended here since does not come back.
+        if let Some(here) = &here {
+            record.backup.restoring.clone_from(&here.restoring);
+        }
         record.backup.mounted = here.map(|here| here.mounted).unwrap_or_default();
         for (writer, file) in &carried.artifacts {
             note(&mut record, writer, file);

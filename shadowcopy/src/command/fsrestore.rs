@@ -31,13 +31,14 @@ fn run(console: &mut Console<'_>, typed: &Typed) -> Outcome {
     let id = copy::id(console.command, typed)?;
     let work = Work::begin_restore(console, id)?;
     let backup = work.backup();
+    let sets = provider::records(console)?;
     let mut provider = provider::load(console, backup.generation)?;
     let settings = *provider.settings();
     if backup.restoring.is_none() {
         work.there()?;
         work.free()?;
     }
-    let left = restoring::left(&console.home, &settings, backup)?;
+    let left = restoring::left(&console.home, &settings, backup, &sets)?;
     for pair in &left {
         copy::unused(pair.primary.volume)?;
         copy::unused(pair.secondary.volume)?;

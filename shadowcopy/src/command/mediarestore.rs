@@ -23,12 +23,12 @@ use crate::{
         content::{Contents, Piece, Unpacker},
         frame::Damage,
     },
-    catalogue::{Backup, Carried, Kept, artifact},
+    catalogue::{Backup, Carried, Kept, Store, artifact, error::must_be_there, record::Volume},
     console::Console,
     failure::{Failure, Outcome, Stop},
     host::{access, users},
     message,
-    requestor::rewriting::Rewriting,
+    requestor::{rewriting::Rewriting, truth},
     volume::discover::Here,
     writer::Artifact,
 };
@@ -159,7 +159,9 @@ fn restore(console: &mut Console<'_>, typed: &Typed, archive: &str) -> Outcome {
         let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
         Targets::open(&input, &paths)?.write(console, &mut input)?
     } else if typed.has("pvol") {
-        let _claim = console.catalogue().claim(console.command)?;
+        let store = console.catalogue();
+        let _claim = store.claim(console.command)?;
+        not_restored_otherwise(console, &store, backup)?;
         let paths = originals(console, backup)?;
         Targets::open(&input, &paths)?.write(console, &mut input)?
     } else {
@@ -189,6 +191,19 @@ fn copies(console: &mut Console<'_>, input: &mut Input<'_>) -> Outcome<Vec<PathB
             failed
         }
     }
+}
+
+/// Refuses P-VOLs that `drmfsrestore` has begun to restore: they would become half of each.
+fn not_restored_otherwise(console: &mut Console<'_>, store: &Store, backup: &Backup) -> Outcome {
+    let begun = |kept: &Kept| kept.backup.restoring.is_some();
+    if store.list()?.backups.iter().any(begun) {
+        // It may have ended since.
+        truth::settle(console, store, None)?;
+    }
+    let same = |other: &Volume| backup.volumes.iter().any(|own| own.primary == other.primary);
+    let listed = store.list()?.backups;
+    let other = listed.iter().find(|kept| begun(kept) && kept.backup.volumes.iter().any(same));
+    other.map_or(Ok(()), |kept| must_be_there(&kept.backup, kept.died))
 }
 
 /// The P-VOLs, brought to this host, a path for each volume.

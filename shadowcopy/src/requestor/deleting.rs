@@ -4,7 +4,7 @@ use provider::{guid::SetId, journal::Journal as _};
 
 use super::{
     copy::{self, Work},
-    provider as loaded, recovery,
+    provider as loaded, recovery, restoring,
 };
 use crate::{
     catalogue::{Backup, BackupId, State, error::must_be_there},
@@ -31,6 +31,11 @@ pub fn backup(console: &mut Console<'_>, id: BackupId) -> Outcome {
             copy::unused(copy)?;
         }
         let mut provider = loaded::load(console, backup.generation)?;
+        if !taken {
+            // One from elsewhere: whoever repeats this finds what is left of it.
+            let adopted = provider.adopt(backup.set, &restoring::pairs(backup));
+            adopted.map_err(|refused| loaded::refused(&refused))?;
+        }
         work.store.update_free(id, |backup| backup.state = State::Overwritten)?;
         if backup.is_there() {
             for lun in copy::luns(backup).0 {

@@ -13,6 +13,7 @@ use protocol::{
 };
 use provider::{
     Provider,
+    journal::{Phase, Record},
     raid::{Pair, Raid, Standing, Use},
     session::Session,
     settings::Settings,
@@ -55,9 +56,20 @@ fn standings(home: &Home, settings: &Settings, pairs: &[Pair]) -> Outcome<Vec<St
 /// restored others may have been ordered, and some be whole.
 ///
 /// # Errors
-/// KAVX0205-E naming a pair that is neither; what RAID Manager says.
-pub fn left(home: &Home, settings: &Settings, backup: &Backup) -> Outcome<Vec<Pair>> {
+/// KAVX0205-E naming a pair that is neither, or that holds another of the provider's `sets` by now;
+/// what RAID Manager says.
+pub fn left(
+    home: &Home,
+    settings: &Settings,
+    backup: &Backup,
+    sets: &[Record],
+) -> Outcome<Vec<Pair>> {
     let pairs = pairs(backup);
+    let taken = |pair: &Pair| {
+        let others = sets.iter().filter(|set| set.set != backup.set);
+        let created = others.filter(|set| set.phase == Phase::Created);
+        created.flat_map(|set| &set.pairs).any(|it| it.secondary.volume == pair.secondary.volume)
+    };
     let standings = standings(home, settings, &pairs)?;
     let mut left = Vec::new();
     for (pair, standing) in pairs.into_iter().zip(standings) {
@@ -66,7 +78,7 @@ pub fn left(home: &Home, settings: &Settings, backup: &Backup) -> Outcome<Vec<Pa
             .as_ref()
             .is_some_and(|unordered| !unordered.contains(&pair.secondary.volume));
         match standing.usable(&pair) {
-            Use::Split => left.push(pair),
+            Use::Split if !taken(&pair) => left.push(pair),
             Use::Ready if ordered => {}
             Use::Copying if ordered && standing.status == PairStatus::Rcpy => {}
             _ => {
@@ -74,7 +86,7 @@ pub fn left(home: &Home, settings: &Settings, backup: &Backup) -> Outcome<Vec<Pa
                     .word(backup.id)
                     .object(pair.to_string())
                     .state(standing.to_string())
-                    .cause("somebody else has resynchronised it: its S-VOL does not hold the backup any more")
+                    .cause("somebody else has used it since: its S-VOL does not hold the backup any more")
                     .action("restore another backup or an archive; what other pairs were restored to stays")
                     .into());
             }

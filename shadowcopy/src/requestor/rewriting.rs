@@ -8,7 +8,7 @@ use provider::{
     session::Session,
 };
 
-use super::{copy, provider as loaded, reading, recovery, truth};
+use super::{copy, provider as loaded, reading, recovery, target, truth};
 use crate::{
     catalogue::{Backup, Carried, Claim, Error, State, Store, record::Volume},
     command::view,
@@ -46,6 +46,9 @@ impl Rewriting {
         truth::settle(console, &store, None)?;
         let known = allowed(&store, backup)?;
         let pairs = pairs(console, backup)?;
+        let mut named = store.list()?.records();
+        named.push(backup.clone());
+        target::unnamed(console, &named, &pairs)?;
         for pair in &pairs {
             copy::unused(pair.secondary.volume)?;
         }
@@ -79,7 +82,7 @@ impl Rewriting {
         }
         // Until all of it is back, nothing says that it is there.
         if self.known {
-            self.store.update(self.backup.id, |backup| backup.state = State::Overwritten)?;
+            self.store.update_free(self.backup.id, |backup| backup.state = State::Overwritten)?;
         } else {
             let backup = Backup { state: State::Overwritten, ..self.backup.clone() };
             self.store.restored(&Carried { backup, artifacts: Vec::new() })?;

@@ -101,9 +101,12 @@ impl Target {
     }
 }
 
-/// Refuses S-VOLs that hold a shadow copy which no record of the catalogue names: its record may be
+/// Refuses S-VOLs that hold a shadow copy which none of these records names: its record may be
 /// damaged, and nobody knows whether it was locked.
-fn unnamed(console: &Console<'_>, backups: &[Backup], pairs: &[Pair]) -> Outcome {
+///
+/// # Errors
+/// KAVX0101-E naming the shadow copy set; what the provider's journal says.
+pub(super) fn unnamed(console: &Console<'_>, backups: &[Backup], pairs: &[Pair]) -> Outcome {
     let found = loaded::journal(&console.home)?.records().map_err(|error| {
         Failure::new(message::PROVIDER)
             .word("EV_EOPDEV")
