@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 
 use model::Instance;
 
+use crate::durable;
 use crate::home::Home;
 use crate::request_id::RequestId;
 
@@ -54,7 +55,7 @@ impl Registration {
         let path = home.registration_file(instance);
         let draft = home.uds().join(format!(".{}", RequestId::random()));
         fs::write(&draft, format!("{} {}\n", self.address, self.pid))
-            .and_then(|()| fs::rename(&draft, &path))
+            .and_then(|()| durable::replace(&draft, &path))
             .map_err(|error| {
                 // The draft may not even exist; the first error is the one that matters.
                 let _ = fs::remove_file(&draft);
@@ -84,6 +85,8 @@ fn parse(text: &str) -> Option<Registration> {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -101,6 +104,23 @@ mod tests {
         Registration::remove(&home, fifty).unwrap();
         Registration::remove(&home, fifty).unwrap();
         assert_eq!(Registration::read(&home, fifty).unwrap(), None);
+    }
+
+    #[test]
+    fn a_registration_that_others_read_all_the_time_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().to_owned());
+        let fifty = Instance::numbered(50).unwrap();
+        let new = |pid| Registration { address: "127.0.0.1:31051".parse().unwrap(), pid };
+        new(0).write(&home, fifty).unwrap();
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| (1..=200).try_for_each(|pid| new(pid).write(&home, fifty)));
+            while !writer.is_finished() {
+                assert!(Registration::read(&home, fifty).unwrap().is_some());
+            }
+            writer.join().unwrap().unwrap();
+        });
+        assert_eq!(Registration::read(&home, fifty).unwrap(), Some(new(200)));
     }
 
     #[test]

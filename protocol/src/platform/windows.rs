@@ -10,10 +10,12 @@ use std::{
     os::windows::{ffi::OsStrExt, fs::OpenOptionsExt},
     path::{Path, PathBuf},
     ptr::null_mut,
+    thread,
+    time::{Duration, Instant},
 };
 
 use windows_sys::Win32::{
-    Foundation::LocalFree,
+    Foundation::{ERROR_ACCESS_DENIED, ERROR_SHARING_VIOLATION, LocalFree},
     Security::{
         Authorization::{ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1},
         SECURITY_ATTRIBUTES,
@@ -89,15 +91,28 @@ pub(crate) fn opens_own() -> OpenOptions {
     options
 }
 
-/// Gives a file the name of another, and sees that it keeps it.
+/// For how long others may have a file open that is to be replaced: whoever reads it is done soon.
+const READERS: Duration = Duration::from_secs(2);
+
+/// Gives a file the name of another, and sees that it keeps it. Windows refuses that while somebody
+/// reads the other one.
 pub(crate) fn replace(draft: &Path, path: &Path) -> io::Result<()> {
     let (draft, path) = (wide(draft), wide(path));
     let how = MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH;
-    // SAFETY: both paths end with a zero.
-    if unsafe { MoveFileExW(draft.as_ptr(), path.as_ptr(), how) } == 0 {
-        return Err(io::Error::last_os_error());
+    let begun = Instant::now();
+    loop {
+        // SAFETY: both paths end with a zero.
+        if unsafe { MoveFileExW(draft.as_ptr(), path.as_ptr(), how) } != 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        let code = error.raw_os_error().map(i32::cast_unsigned);
+        let is_open = matches!(code, Some(ERROR_ACCESS_DENIED | ERROR_SHARING_VIOLATION));
+        if !is_open || begun.elapsed() > READERS {
+            return Err(error);
+        }
+        thread::sleep(Duration::from_millis(10));
     }
-    Ok(())
 }
 
 /// Removes a file, and sees that it stays away: nothing waits for a removal, but for a new name.
