@@ -107,6 +107,19 @@ impl Failure {
             .action(format!("{command} -h lists the options"))
     }
 
+    /// A mistake in the command line that the table of options finds.
+    #[must_use]
+    pub fn misread(error: CciError) -> Self {
+        Self {
+            message: message::COMMAND_LINE,
+            words: Vec::new(),
+            object: error.object,
+            state: None,
+            cause: error.cause,
+            action: error.advice,
+        }
+    }
+
     /// The lines after the first.
     pub fn details(&self) -> impl Iterator<Item = String> + '_ {
         let fields = [

@@ -10,7 +10,7 @@ use commands::{
     help,
     parse::{Typed, parse},
 };
-use model::{CciError, Instance};
+use model::Instance;
 use protocol::Home;
 
 use crate::{
@@ -79,7 +79,7 @@ fn watched(watch: guard::Watch) -> ExitCode {
 pub fn run(spec: &'static Spec, words: &[String], console: &mut Console<'_>) -> u8 {
     let typed = match parse(spec, words) {
         Ok(typed) => typed,
-        Err(error) => return told(console, &misread(error), USAGE),
+        Err(error) => return told(console, &Failure::misread(error), USAGE),
     };
     console.json = typed.has("json");
     // `-` is standard output, or standard input and harmless.
@@ -121,16 +121,4 @@ fn told(console: &mut Console<'_>, failure: &Failure, code: u8) -> u8 {
     let _ = console.tell(failure);
     let _ = console.say(message::COMMAND_FAILED, &[&command]);
     code
-}
-
-/// What the table of options does not take.
-fn misread(error: CciError) -> Failure {
-    Failure {
-        message: message::COMMAND_LINE,
-        words: Vec::new(),
-        object: error.object,
-        state: None,
-        cause: error.cause,
-        action: error.advice,
-    }
 }

@@ -7,7 +7,7 @@ use messages::{
     failure::{Checked, Failure, Outcome, Stop},
     message,
 };
-use model::{CciError, Instance};
+use model::Instance;
 use provider::settings::{LOCAL, MUN, Settings};
 
 use crate::{
@@ -54,7 +54,7 @@ pub fn run(words: &[String], world: &mut World<'_>) -> u8 {
 }
 
 fn attempt(words: &[String], world: &mut World<'_>) -> Outcome {
-    let typed = parse(&SPEC, words).map_err(misread)?;
+    let typed = parse(&SPEC, words).map_err(Failure::misread)?;
     if typed.has("h") {
         let text = help::text(&SPEC, SPEC.name, None, Instance::UNNUMBERED);
         return world.output.write_all(text.as_bytes()).map_err(Stop::Output);
@@ -97,16 +97,4 @@ fn settings(variable: &dyn Fn(&str) -> Option<String>) -> Checked {
     failure.state = fault.state;
     failure.cause = fault.cause;
     Err(failure.into())
-}
-
-/// What the table of options does not take.
-fn misread(error: CciError) -> Failure {
-    Failure {
-        message: message::COMMAND_LINE,
-        words: Vec::new(),
-        object: error.object,
-        state: None,
-        cause: error.cause,
-        action: error.advice,
-    }
 }
